@@ -1,0 +1,50 @@
+# mcp-reap - see README.md.  CC, CPPFLAGS, CFLAGS and LDFLAGS are yours.
+
+CFLAGS ?= -O2 -g
+WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wformat=2
+COMPILE = $(CC) -std=gnu11 $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)
+
+DESTDIR =
+PREFIX = /usr/local
+BINDIR = $(PREFIX)/bin
+MANDIR = $(PREFIX)/share/man
+INSTALL = install
+
+# The binary that the tests run, and how many of them at a time.
+MCP_REAP = $(CURDIR)/mcp-reap
+JOBS = 4
+FIXTURES = $(patsubst test/fixtures/%.c,test/bin/%,$(wildcard test/fixtures/*.c))
+# bats runs in parallel only where GNU parallel is installed.
+BATS = bats $(shell command -v parallel >/dev/null && echo --jobs $(JOBS))
+
+all: mcp-reap
+
+mcp-reap: mcp-reap.c
+	$(COMPILE) -o $@ mcp-reap.c
+
+test/bin/%: test/fixtures/%.c
+	@mkdir -p test/bin
+	$(COMPILE) -pthread -o $@ $<
+
+check: $(MCP_REAP) $(FIXTURES)
+	MCP_REAP=$(MCP_REAP) $(BATS) test
+
+check-interop: $(MCP_REAP) $(FIXTURES)
+	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
+	MCP_REAP=$(MCP_REAP) bats test/interop
+
+demo: mcp-reap $(FIXTURES)
+	MCP_REAP=$(MCP_REAP) test/demo
+
+install: mcp-reap
+	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1
+	$(INSTALL) -m 755 mcp-reap $(DESTDIR)$(BINDIR)/mcp-reap
+	$(INSTALL) -m 644 man/mcp-reap.1 $(DESTDIR)$(MANDIR)/man1/mcp-reap.1
+
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/mcp-reap $(DESTDIR)$(MANDIR)/man1/mcp-reap.1
+
+clean:
+	rm -rf mcp-reap test/bin
+
+.PHONY: all check check-interop demo install uninstall clean
