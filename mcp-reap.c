@@ -74,6 +74,12 @@
 #define SYS_close_range -1
 #endif
 
+/* fork(3)'s care for threads and their locks, of which we have none, would write
+ * to 12 KiB of libc's memory, which then is no longer shared. */
+#if defined __GLIBC__ && __GLIBC__ == 2 && __GLIBC_MINOR__ < 34
+#define _Fork fork
+#endif
+
 /* Exit statuses of our own, as env(1) and timeout(1) have them. */
 enum { EXIT_OURS = 125, EXIT_CANNOT_INVOKE = 126, EXIT_NOT_FOUND = 127 };
 
@@ -393,16 +399,17 @@ static enum proc proc_kind(void)
 
 /*
  * A stack of pids: each level of a walk pushes the children that it found and
- * pops them when done.  Static, because an ending must not depend on memory to
- * be had; pages that are not used cost nothing.  What finds no room gets no
- * SIGTERM; SIGKILL comes in rounds and misses nobody.
+ * pops them when done.  What finds no room gets no SIGTERM; SIGKILL comes in
+ * rounds and misses nobody.
  *
  * At its bottom, in the shim only, are the children that it had before it
  * became mcp-reap (sh -c 'x & exec mcp-reap ...'): not ours to kill.
  */
-static pid_t found[1 << 16];
+static pid_t *found; /* FOUND_MAX of them, in the memory that main reserves */
 static size_t nfound;
 static size_t ninherited;
+
+enum { FOUND_MAX = 65536 };
 
 static void forget_inherited(pid_t pid)
 {
@@ -417,7 +424,7 @@ static void push_found(pid_t pid)
 	for (size_t i = 0; i < ninherited; i++)
 		if (found[i] == pid)
 			return;
-	if (nfound < sizeof found / sizeof *found)
+	if (nfound < FOUND_MAX)
 		found[nfound++] = pid;
 }
 
@@ -875,9 +882,10 @@ __attribute__((noreturn)) static void be_reaper(char **command, const struct pip
 		fail("setsid");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		fail("subreaper");
-	ninherited = nfound = 0;
+	if (ninherited)
+		ninherited = nfound = 0;
 
-	pid_t self = getpid(), server = fork();
+	pid_t self = getpid(), server = _Fork();
 	if (server < 0)
 		fail("fork");
 	if (server == 0)
@@ -915,7 +923,7 @@ __attribute__((noreturn)) static void be_reaper(char **command, const struct pip
 enum {
 	CHUNK = 65536, /* bytes: a pipe's capacity */
 	TURN = 16,     /* chunks, before the other direction gets its turn */
-	PAGE = 4096,
+	KEPT = 4096,   /* bytes of a buffer: not worth giving back */
 };
 
 /* One end of a lane, and what keeps us from waiting on it. */
@@ -1030,7 +1038,7 @@ static enum flow pump(struct lane *l)
 		flow = l->splice ? splice_step(l) : copy_step(l);
 	/* A session is idle for most of its life: what one large message took
 	 * is given back. */
-	if (flow == FLOW_WAIT && !l->full && l->touched > PAGE) {
+	if (flow == FLOW_WAIT && !l->full && l->touched > KEPT) {
 		int why = errno;
 		madvise(l->buf, CHUNK, MADV_DONTNEED);
 		l->touched = 0;
@@ -1613,15 +1621,33 @@ __attribute__((noreturn)) static void leave(const struct shim *s)
 	exit(status);
 }
 
+/* All the memory that we may come to need: an ending must not depend on some
+ * being left then.  Pages cost nothing until they are used. */
+struct memory {
+	char buffers[2][CHUNK];
+	pid_t found[FOUND_MAX];
+};
+
+static struct memory *reserve_memory(void)
+{
+	struct memory *m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (m == MAP_FAILED)
+		fail("memory");
+	return m;
+}
+
 int main(int argc, char **argv)
 {
-	static char buffers[2][CHUNK] __attribute__((aligned(PAGE)));
 	struct shim s = {.status = EXIT_OURS};
 	struct pipes pipes;
 	int64_t start = now();
 
 	char **command = parse_options(argc, argv);
 	reserve_stdio();
+	struct memory *memory = reserve_memory();
+	found = memory->found;
 	shim_pid = getpid();
 	s.signals = take_signals();
 	watch_client(&s);
@@ -1630,7 +1656,7 @@ int main(int argc, char **argv)
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		fail("subreaper");
 
-	s.reaper = fork();
+	s.reaper = _Fork();
 	if (s.reaper < 0)
 		fail("fork");
 	if (s.reaper == 0)
@@ -1649,13 +1675,13 @@ int main(int argc, char **argv)
 		.in = client_end(STDIN_FILENO, O_RDONLY),
 		.out = server_end(pipes.input[1]),
 		.splice = is_pipe(STDIN_FILENO),
-		.buf = buffers[0],
+		.buf = memory->buffers[0],
 	};
 	s.out = (struct lane){
 		.in = server_end(pipes.output[0]),
 		.out = client_end(STDOUT_FILENO, O_WRONLY),
 		.splice = is_pipe(STDOUT_FILENO),
-		.buf = buffers[1],
+		.buf = memory->buffers[1],
 	};
 	own_description(STDERR_FILENO, O_WRONLY);
 	relay_session(&s);
