@@ -501,6 +501,22 @@ static void push_own_children(void)
 		push_children_by_stat(getpid());
 }
 
+/* Sends SIG, then SIGCONT (the stopped act on SIG only then), to PID by its
+ * PIDFD, or by its number if that is -1.  Returns whether it took SIG. */
+static bool signal_one(pid_t pid, int pidfd, int sig)
+{
+	if (pidfd >= 0 && pidfd_signal(pidfd, sig) == 0) {
+		pidfd_signal(pidfd, SIGCONT);
+		return true;
+	}
+	/* EPERM can be a seccomp profile's that does not know the call. */
+	if (pidfd >= 0 && errno == ESRCH)
+		return false;
+	bool sent = kill(pid, sig) == 0;
+	kill(pid, SIGCONT);
+	return sent;
+}
+
 /*
  * Signals every descendant of PARENT, children before parents so that none is
  * orphaned, and lost, under the walk.  PARENT_FD is PARENT's pidfd, or -1 where
@@ -527,14 +543,7 @@ static size_t signal_below(pid_t parent, int parent_fd, int sig)
 		if (parent_of(child) == parent &&
 		    (parent_fd < 0 || pidfd_signal(parent_fd, 0) == 0 || errno != ESRCH)) {
 			count += signal_below(child, fd, sig);
-			/* EPERM: not allowed, or refused by seccomp; kill(2) knows. */
-			if (fd < 0 || (pidfd_signal(fd, sig) < 0 && errno != ESRCH)) {
-				count += kill(child, sig) == 0;
-				kill(child, SIGCONT);
-			} else {
-				count++;
-				pidfd_signal(fd, SIGCONT);
-			}
+			count += signal_one(child, fd, sig);
 		}
 		shut(&fd);
 	}
@@ -542,8 +551,11 @@ static size_t signal_below(pid_t parent, int parent_fd, int sig)
 	return count;
 }
 
-/* Sends SIG, then SIGCONT (the stopped act on SIG only then), to the whole
- * tree.  Returns how many took it. */
+/*
+ * Signals the whole tree, each process once.  Returns how many took it.  A
+ * process whose parent exits by itself under the walk may be passed over; if it
+ * is still there when the time to SIGKILL is over, it gets that.
+ */
 static size_t signal_tree(int sig)
 {
 	size_t first = nfound, count = 0;
@@ -557,8 +569,7 @@ static size_t signal_tree(int sig)
 	push_own_children();
 	for (size_t i = first, last = nfound; i < last; i++) {
 		count += signal_below(found[i], -1, sig);
-		count += kill(found[i], sig) == 0;
-		kill(found[i], SIGCONT);
+		count += signal_one(found[i], -1, sig);
 	}
 	nfound = first;
 	return count;

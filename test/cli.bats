@@ -1,0 +1,282 @@
+#!/usr/bin/env bats
+# The command line: options, durations, messages and exit statuses.
+
+# shellcheck disable=SC2016 # what is quoted is for another shell
+load helper
+
+# try [ARG]...: mcp-reap with INPUT, or none, as stdin; sets status, stdout (OUTPUT, or a file) and stderr.
+try() {
+	status=0
+	: >out
+	mcp_reap "$@" <"${INPUT:-/dev/null}" >"${OUTPUT:-out}" 2>err || status=$?
+	# The x keeps newlines at the end.
+	stdout=$(cat out && echo x) stderr=$(cat err && echo x)
+	stdout=${stdout%x} stderr=${stderr%x}
+	echo "$* -> $status, stdout: '$stdout', stderr: '$stderr'"
+}
+
+# refused STATUS: it said why in one line, nothing on stdout, left with STATUS, and nothing behind.
+refused() {
+	[[ $status == "$1" && -z $stdout ]]
+	[[ $stderr =~ ^'mcp-reap: '[^$'\n']+': '[^$'\n']+$'\n'$ ]]
+	nothing_left
+}
+
+# worked OUTPUT: status 0, with that line on stdout, and nothing on stderr.
+worked() {
+	[[ $status == 0 && $stdout == "$1"$'\n' && -z $stderr ]]
+}
+
+# Options.
+
+@test "every short option is understood" {
+	try -g 5 -k5 -x -o -- echo hello
+	worked hello
+}
+
+@test "every long option is understood" {
+	try --grace=5 --kill-after 5 --no-new-privs --outlive-parent -- echo hello
+	worked hello
+}
+
+@test "short options can be put together" {
+	try -xog5 -- echo hello
+	worked hello
+}
+
+@test "options end at the command, without --" {
+	try sh -c 'echo "$@"' sh -v -x --help -g
+	worked '-v -x --help -g'
+}
+
+@test "a -- after the command is the command's" {
+	try -- sh -c 'echo "$@"' sh -- a -- b
+	worked '-- a -- b'
+}
+
+@test "after -- a word with a dash is the command" {
+	try -- -v
+	refused 127
+}
+
+@test "--help and -h print the usage on stdout" {
+	local option word
+	for option in --help -h; do
+		try "$option"
+		[[ $status == 0 && -z $stderr ]]
+		[[ $stdout == *'mcp-reap [OPTION]... [--] COMMAND [ARG]...'* ]]
+		for word in grace kill-after no-new-privs outlive-parent verbose help version; do
+			[[ $stdout == *"--$word"* ]]
+		done
+	done
+}
+
+@test "--version and -V print name and version on stdout" {
+	local option
+	for option in --version -V; do
+		try "$option"
+		[[ $status == 0 && -z $stderr ]]
+		[[ $stdout =~ ^'mcp-reap '[0-9.]+$'\n'$ ]]
+	done
+}
+
+@test "--help and --version fail with 125 if they cannot be written" {
+	local option OUTPUT=/dev/full
+	for option in --help --version; do
+		try "$option"
+		refused 125
+		[[ $stderr == *': No space left on device'* ]]
+	done
+}
+
+@test "an unknown option is refused" {
+	try -Z -- true
+	refused 125
+	[[ $stderr == *Z* ]]
+	try --no-such-option -- true
+	refused 125
+	[[ $stderr == *no-such-option* ]]
+}
+
+@test "an option without its value is refused" {
+	try -g
+	refused 125
+	[[ $stderr == *g* ]]
+	try --kill-after
+	refused 125
+	[[ $stderr == *kill-after* ]]
+}
+
+@test "a value for an option that takes none is refused" {
+	try --verbose=3 -- true
+	refused 125
+	[[ $stderr == *verbose* ]]
+}
+
+@test "a missing command is refused" {
+	try
+	refused 125
+	try --
+	refused 125
+	try -g 5
+	refused 125
+}
+
+# Durations.
+
+@test "durations are taken as sleep takes them, and in milliseconds" {
+	local duration INPUT=in
+	exec 7<>in # open, so that no grace begins
+	for duration in 0 2 0.5 .5 5. 500ms 0.5ms 2s 0.5s 1m 0.5h 1h 1d 1000000; do
+		try -g "$duration" --kill-after="$duration" -- echo hello
+		worked hello
+	done
+}
+
+@test "what is no duration is refused, with the option and the value named" {
+	local duration
+	for duration in '' -1 -0 nan NAN 'nan(1)' inf infinity -inf 1e999 1e99 0x10 2x s ms . ' 2' '2 ' '2 s' '2s ' 2S 2ss 2sm \
+		1,5 ٣ 99999999999999999999h; do
+		try -g "$duration" -- echo hello
+		refused 125
+		[[ $stderr == *grace* && $stderr == *"'$duration'"* ]]
+		try "--kill-after=$duration" -- echo hello
+		refused 125
+		[[ $stderr == *kill-after* && $stderr == *"'$duration'"* ]]
+	done
+}
+
+@test "a decimal point is a point in every locale" {
+	local locale
+	locale=$(locale -a 2>/dev/null | grep -m 1 -E '^(de|fr)_..\.utf-?8$') || locale=de_DE.UTF-8
+	LC_ALL=$locale try -g 0.5 -- echo hello
+	worked hello
+}
+
+@test "a grace in minutes, hours or days lasts longer than a second" {
+	local unit
+	for unit in m h d; do
+		mcp_reap -g 1$unit -- sh -c 'cat; sleep 1; echo saved' </dev/null >"saved.$unit" &
+	done
+	wait
+	[[ $(cat saved.*) == $'saved\nsaved\nsaved' ]]
+}
+
+@test "a grace in milliseconds is short" {
+	# Taken for seconds it would let the server finish.
+	try -g 100ms -- sh -c 'sleep 40; echo too late'
+	[[ $status == 143 && -z $stdout ]]
+	nothing_left
+}
+
+# Exit statuses.
+
+@test "the exit status is the server's" {
+	local code
+	for code in 0 1 2 42 124 125 126 127 128 255; do
+		try -- sh -c "exit $code"
+		[[ $status == "$code" && -z $stdout && -z $stderr ]]
+	done
+}
+
+@test "the exit status of a server that died of a signal is 128 and its number" {
+	local number
+	for number in 1 2 3 6 9 11 13 15; do
+		try -- sh -c "ulimit -c 0; kill -$number \$\$"
+		[[ $status == $((128 + number)) && -z $stdout && -z $stderr ]]
+	done
+}
+
+@test "a command that is not found is 127, with one line" {
+	try -- no-such-command
+	refused 127
+	[[ $stderr == *no-such-command*': No such file or directory'* ]]
+	try -- ./no-such-command
+	refused 127
+	[[ $stderr == *./no-such-command*': No such file or directory'* ]]
+}
+
+@test "an empty command is not found" {
+	try -- ''
+	[[ $status == 127 && $(wc -l <err) == 1 ]]
+}
+
+@test "a directory is no command: 126, with one line" {
+	try -- /tmp
+	refused 126
+	[[ $stderr == */tmp*': Permission denied'* ]]
+}
+
+@test "a file that is not executable is no command: 126, with one line" {
+	echo 'echo hello' >file
+	try -- ./file
+	refused 126
+	[[ $stderr == *./file*': Permission denied'* ]]
+}
+
+@test "a script without an interpreter that exists is not found: 127, with one line" {
+	printf '#!/no/such/interpreter\n' >file
+	chmod +x file
+	try -- ./file
+	refused 127
+	[[ $stderr == *./file*': No such file or directory'* ]]
+}
+
+@test "a script without #! runs as it does from env(1)" {
+	echo 'echo hello' >file
+	chmod +x file
+	[[ $(env ./file) == hello ]]
+	try -- ./file
+	worked hello
+}
+
+@test "the command is looked up in PATH" {
+	mkdir a b
+	echo 'echo wrong' >a/some-command
+	printf '#!/bin/sh\necho right\n' >b/some-command
+	chmod +x b/some-command
+	PATH=$PWD/a:$PWD/b:$PATH try -- some-command
+	worked right
+}
+
+# -x.
+
+@test "with -x the server cannot gain privileges" {
+	local option
+	for option in -x --no-new-privs; do
+		try "$option" -- grep NoNewPrivs /proc/self/status
+		worked $'NoNewPrivs:\t1'
+	done
+}
+
+@test "without -x the server can gain privileges as the client can" {
+	try -- grep NoNewPrivs /proc/self/status
+	worked "$(grep NoNewPrivs /proc/self/status)"
+}
+
+# -v.
+
+@test "without -v a session says nothing" {
+	try -g 0.1 -k 0.1 -- "$FIX/server" deaf term-proof child daemon=2
+	[[ $status == 137 && -z $stdout && -z $stderr ]]
+	nothing_left
+}
+
+@test "with -v a session says on stderr how it starts and ends, whom it signalled and reaped, and how long it took" {
+	local option line
+	for option in -v --verbose; do
+		try "$option" -g 0.1 -k 0.1 -- "$FIX/server" deaf term-proof child
+		echo "$stderr"
+		[[ $status == 137 && -z $stdout ]]
+		while read -r line; do
+			[[ $line =~ ^mcp-reap\[[0-9]+\]:\ [a-z] ]]
+		done < <(printf %s "$stderr")
+		[[ $stderr =~ ': start shim='[0-9]+' reaper='[0-9]+' client='[0-9]+' command='[^$'\n']*server$'\n' ]]
+		[[ $stderr == *': end reason=stdin-closed'* ]]
+		[[ $stderr == *': signal name=TERM processes=2'* ]]
+		[[ $stderr == *': signal name=KILL'* ]]
+		[[ $stderr =~ ': reaped pid='[0-9]+' command=server signal=KILL'$'\n' ]]
+		[[ $stderr =~ ': reaped pid='[0-9]+' command=server signal=TERM'$'\n' ]]
+		[[ $stderr =~ ': done status=137 '.*'seconds='[0-9.]+$'\n'$ ]]
+	done
+}

@@ -1,0 +1,371 @@
+#!/usr/bin/env bats
+# The relay: every byte arrives, unchanged and in order, whatever the two ends are. The fixture `stream`
+# knows every byte that it should get. Where input ends while bytes are still under way, a long grace
+# keeps the speed of the machine out of it.
+
+# shellcheck disable=SC2153 # STATUS is set by helper.bash, status by bats
+load helper
+
+# stream ARG...: the fixture as client, in the foreground, marked, holding the tree, and bounded.
+stream() {
+	MCP_REAP_TEST=$MARK timeout -k 1 100 "$FIX/stream" "$@" 3>&- 7>&- 8<&- 9>tree
+}
+
+# verdict: the stream that was run was all right, and so was the server's, and nobody said a word.
+verdict() {
+	echo "$output" >&2
+	[[ $status == 0 && -z $output ]]
+	nothing_left
+}
+
+# both_ways LEN ARG...: streams from and to the client at once, between two of the fixture.
+both_ways() {
+	run stream -w "1:$1" -r "2:$1" "${@:2}" -- "$MCP_REAP" -g 60 -- "$FIX/stream" -w "2:$1" -r "1:$1"
+	verdict
+}
+
+# start_with REDIRECTIONS [OPTION]... -- COMMAND...: a session like start's, with those redirections on top.
+start_with() {
+	launch bash -c "exec \"\$@\" $1" - "$MCP_REAP" "${@:2}"
+	SHIM=$!
+}
+
+# start_to_pipe [OPTION]... -- COMMAND...: a session whose stdout is a FIFO; we hold its other end as OUTPUT.
+start_to_pipe() {
+	local both w
+	mkfifo pipe
+	exec {both}<>pipe # so that neither open waits
+	exec {w}>pipe
+	exec {OUTPUT}<pipe {both}>&-
+	start_with ">&$w $w>&- $OUTPUT<&-" "$@"
+	exec {w}>&-
+}
+
+# at_eof: nothing comes from OUTPUT but its end, in time.
+at_eof() {
+	local code=0
+	read -r -t "$PATIENCE" -u "$OUTPUT" || code=$?
+	[[ $code == 1 && -z $REPLY ]]
+}
+
+# 100 MB.
+
+@test "100 MB each way at once arrive unchanged over pipes" {
+	both_ways 100M -s pipe
+}
+
+@test "100 MB each way at once arrive unchanged over AF_UNIX sockets" {
+	both_ways 100M -s sockets
+}
+
+@test "100 MB each way at once arrive unchanged over one socket that is both stdin and stdout" {
+	both_ways 100M -s socket
+}
+
+@test "10 MB each way at once arrive unchanged over named FIFOs" {
+	start_to_pipe -g 60 -- cat
+	"$FIX/stream" -w 1:10M >&7 3>&- 7>&- 8<&- &
+	close_stdin
+	"$FIX/stream" -r 1:10M <&"$OUTPUT"
+	ended
+	[[ $STATUS == 0 ]]
+	nothing_left
+}
+
+@test "1000 lines come back one by one" {
+	client lines=1000 close-stdin wait -- -- cat
+	ended "$CLIENT"
+	has '^client: status 0'
+	nothing_left
+}
+
+# Neither direction waits for the other.
+
+@test "a client that does not read can go on writing, over pipes" {
+	run stream -w 1:20M -r 2:20M -a arrived -- "$MCP_REAP" -g 60 -- "$FIX/stream" -r 1:20M -f arrived -w 2:20M
+	verdict
+}
+
+@test "a client that does not read can go on writing, over sockets" {
+	run stream -s sockets -w 1:20M -r 2:20M -a arrived -- \
+		"$MCP_REAP" -g 60 -- "$FIX/stream" -r 1:20M -f arrived -w 2:20M
+	verdict
+}
+
+@test "a server that does not read can go on writing, over pipes" {
+	run stream -w 1:20M -r 2:20M -f arrived -- "$MCP_REAP" -g 60 -- "$FIX/stream" -r 1:20M -a arrived -w 2:20M
+	verdict
+}
+
+@test "a server that does not read can go on writing, over sockets" {
+	run stream -s sockets -w 1:20M -r 2:20M -f arrived -- \
+		"$MCP_REAP" -g 60 -- "$FIX/stream" -r 1:20M -a arrived -w 2:20M
+	verdict
+}
+
+@test "a client that reads slowly gets every byte" {
+	run stream -r 2:4M -b 16k -d 2 -- "$MCP_REAP" -- "$FIX/stream" -w 2:4M
+	verdict
+}
+
+@test "a server that reads slowly gets every byte" {
+	run stream -w 1:4M -- "$MCP_REAP" -g 60 -- "$FIX/stream" -r 1:4M -b 16k -d 2
+	verdict
+}
+
+# O_NONBLOCK is shared with the client: it is coped with where it is, and never set or taken away.
+
+@test "over non-blocking pipes every byte arrives, also when they are full" {
+	run stream -n -w 1:20M -r 2:20M -a arrived -- \
+		"$MCP_REAP" -g 60 -- "$FIX/stream" -b 16k -r 1:20M -f arrived -w 2:20M
+	verdict
+}
+
+@test "over non-blocking sockets every byte arrives, also when they are full" {
+	run stream -n -s sockets -w 1:20M -r 2:20M -a arrived -- \
+		"$MCP_REAP" -g 60 -- "$FIX/stream" -b 16k -r 1:20M -f arrived -w 2:20M
+	verdict
+}
+
+# flags FD: the flags of the open file, as all who share it see them.
+flags() {
+	awk '$1 == "flags:" { print $2 }' "/proc/self/fdinfo/$1"
+}
+
+# flags_in_use [nonblock]: every value that the flags of a session's stdin and stdout had before, during and
+# after a session in which stdout was full for a while, to the files stdin and stdout.
+flags_in_use() {
+	local both r w i reader
+	mkfifo pipe
+	exec {both}<>in
+	exec {r}<in {both}>&-
+	exec {both}<>pipe
+	exec {w}>pipe
+	exec {OUTPUT}<pipe {both}>&-
+	if [[ ${1-} == nonblock ]]; then
+		"$FIX/nonblock" "$r"
+		"$FIX/nonblock" "$w"
+	fi
+	sample() {
+		flags "$r" >>stdin
+		flags "$w" >>stdout
+	}
+	sample
+	start_with "<&$r >&$w $r<&- $w>&- $OUTPUT<&-" -g 60 -- "$FIX/stream" -r 1:1M -f arrived -w 2:1M
+	sample
+	"$FIX/stream" -w 1:1M >&7 3>&- 7>&- 8<&- &
+	close_stdin
+	until [[ -e arrived ]]; do
+		sample
+	done
+	for ((i = 0; i < 20; i++)); do
+		sample
+	done
+	bash -c "exec \"\$@\" <&$OUTPUT $r<&- $w>&-" - "$FIX/stream" -r 2:1M 3>&- 8<&- &
+	reader=$!
+	while alive "$SHIM"; do
+		sample
+	done
+	sample
+	exec {r}<&- {w}>&-
+	ended
+	[[ $STATUS == 0 ]]
+	wait "$reader"
+}
+
+@test "the client's blocking pipes are blocking before, during and after a session" {
+	flags_in_use
+	[[ $(sort -u stdin) == "$(head -n 1 stdin)" ]]
+	[[ $(sort -u stdout) == "$(head -n 1 stdout)" ]]
+	(((8#$(head -n 1 stdin) & 04000) == 0))
+	(((8#$(head -n 1 stdout) & 04000) == 0))
+}
+
+@test "the client's non-blocking pipes are non-blocking before, during and after a session" {
+	flags_in_use nonblock
+	[[ $(sort -u stdin) == "$(head -n 1 stdin)" ]]
+	[[ $(sort -u stdout) == "$(head -n 1 stdout)" ]]
+	(((8#$(head -n 1 stdin) & 04000) == 04000))
+	(((8#$(head -n 1 stdout) & 04000) == 04000))
+}
+
+# started_by PID: it has started a shim, SHIM, and that its reaper.
+started_by() {
+	SHIM=$(pgrep -x -P "$1" mcp-reap) && reaper_pid
+}
+
+@test "the client's blocking sockets are blocking when idle and when full" {
+	local fd i
+	launch "$FIX/stream" -s sockets -w 1:1M -r 2:1M -a read-on -- \
+		"$MCP_REAP" -g 60 -- "$FIX/stream" -r 1:1M -a read-on -w 2:1M
+	CLIENT=$!
+	await started_by "$CLIENT"
+	for ((i = 0; i < 50; i++)); do # for a second: both directions are full long before
+		for fd in 0 1; do
+			(((8#$(awk '$1 == "flags:" { print $2 }' "/proc/$SHIM/fdinfo/$fd") & 04000) == 0))
+		done
+		sleep 0.02
+	done
+	: >read-on
+	ended "$CLIENT"
+	[[ $STATUS == 0 ]]
+	nothing_left
+}
+
+# Files.
+
+@test "a stdout that is a file opened for appending gets every byte at its end" {
+	echo kept >file
+	mcp_reap -g 60 -- "$FIX/stream" -w 3:10M </dev/null >>file
+	[[ $(head -c 5 file) == kept ]]
+	tail -c +6 file | "$FIX/stream" -r 3:10M
+	nothing_left
+}
+
+@test "a stdout that is a file is written from where it stands, and left where the output ends" {
+	{
+		echo before
+		mcp_reap -g 60 -- "$FIX/stream" -w 3:1M </dev/null
+		echo after
+	} >file
+	[[ $(head -c 7 file) == before && $(tail -c 6 file) == after ]]
+	tail -c +8 file | head -c 1M | "$FIX/stream" -r 3:1M
+	nothing_left
+}
+
+@test "a stdin that is a file is read from where it stands to its end" {
+	{
+		echo before
+		"$FIX/stream" -w 4:10M
+	} >file
+	{
+		read -r line
+		run mcp_reap -g 60 -- "$FIX/stream" -r 4:10M
+	} <file
+	[[ $line == before ]]
+	verdict
+}
+
+@test "a stdin that is /dev/null is a stdin at its end" {
+	run mcp_reap -g 60 -- sh -c 'cat; echo late' </dev/null
+	[[ $status == 0 && $output == late ]]
+	nothing_left
+}
+
+@test "a stdout that is /dev/null takes every byte" {
+	mcp_reap -g 60 -- "$FIX/stream" -w 1:10M </dev/null >/dev/null 2>err
+	[[ ! -s err ]]
+	nothing_left
+}
+
+@test "a full disk ends the session with 125 and one line" {
+	start_with '>/dev/full' -g 60 -- sh -c 'echo something; exec cat'
+	ended
+	[[ $STATUS == 125 ]]
+	[[ $(<err) == 'mcp-reap: '*': No space left on device' && $(wc -l <err) == 1 ]]
+	nothing_left
+}
+
+# One end is closed, the other goes on.
+
+@test "output written after the end of input arrives, over pipes" {
+	run stream -w 1:1M -r 2:10M -- "$MCP_REAP" -g 60 -- "$FIX/stream" -r 1:1M -l -w 2:10M
+	verdict
+}
+
+@test "output written after the end of input arrives, over sockets" {
+	run stream -s sockets -w 1:1M -r 2:10M -- "$MCP_REAP" -g 60 -- "$FIX/stream" -r 1:1M -l -w 2:10M
+	verdict
+}
+
+@test "output written after the end of input arrives over a socket of which the client has shut its half" {
+	run stream -s socket -w 1:1M -r 2:10M -- "$MCP_REAP" -g 60 -- "$FIX/stream" -r 1:1M -l -w 2:10M
+	verdict
+}
+
+@test "a server that closes its stdout is seen to have done so, and goes on reading" {
+	start_to_pipe -- sh -c 'exec >&-; cat >got; exit 3'
+	at_eof
+	say 'after the end'
+	close_stdin
+	ended
+	[[ $STATUS == 3 && $(<got) == 'after the end' ]]
+	nothing_left
+}
+
+@test "a server that closes its stdin goes on writing" {
+	start -- sh -c 'exec <&-; echo closed; until [ -e go ]; do sleep 0.02; done; echo more; exec sleep 60'
+	await has '^closed'
+	say ignored
+	: >go
+	await has '^more'
+	alive "$SHIM"
+}
+
+@test "the end of input ends a session whose server has closed its stdin" {
+	start -g 0.1 -k 0.1 -- sh -c 'exec <&-; echo closed; exec sleep 60'
+	await has '^closed'
+	say ignored
+	close_stdin
+	ended
+	[[ $STATUS == 143 ]]
+	nothing_left
+}
+
+@test "a client is not held up by a server that has closed its stdin" {
+	run stream -w 1:1M -- "$MCP_REAP" -g 0.1 -- sh -c 'exec <&-; exec sleep 60'
+	[[ $status == 143 && -z $output ]]
+	nothing_left
+}
+
+# The server's last words.
+
+@test "what a server writes just before it exits arrives" {
+	local i
+	exec 7<>in
+	for ((i = 0; i < 30; i++)); do
+		mcp_reap -- "$FIX/stream" -w "$i:60000" <in | "$FIX/stream" -r "$i:60000"
+		[[ ${PIPESTATUS[*]} == '0 0' ]]
+	done
+	nothing_left
+}
+
+@test "what a server writes just before it crashes arrives" {
+	local i
+	exec 7<>in
+	for ((i = 0; i < 30; i++)); do
+		mcp_reap -- sh -c "'$FIX/stream' -w $i:60000; kill -KILL \$\$" <in | "$FIX/stream" -r "$i:60000"
+		[[ ${PIPESTATUS[*]} == '137 0' ]]
+	done
+	nothing_left
+}
+
+@test "a client that starts to read long after the server's exit gets every byte" {
+	start_to_pipe -g 0.1 -k 0.1 -- sh -c "echo \$\$ >pid; exec '$FIX/stream' -w 5:100k"
+	await test -s pid
+	await gone "$(<pid)"
+	sleep 1 # longer than the grace and the time to SIGKILL
+	"$FIX/stream" -r 5:100k <&"$OUTPUT"
+	ended
+	[[ $STATUS == 0 ]]
+	nothing_left
+}
+
+@test "a client that never reads does not keep up a session whose server had to be killed" {
+	start_to_pipe -g 0.1 -k 0.1 -- sh -c 'trap "" TERM; : >ready; exec yes'
+	await test -e ready
+	close_stdin
+	ended
+	[[ $STATUS == 137 ]]
+	nothing_left
+}
+
+# Where splice(2) is not to be had.
+
+@test "every byte arrives where splice is refused with EINVAL, as on some files" {
+	both_ways_denied splice=EINVAL
+}
+both_ways_denied() {
+	run stream -w 1:20M -r 2:20M -- "$FIX/deny" "$1" -- "$MCP_REAP" -g 60 -- "$FIX/stream" -w 2:20M -r 1:20M
+	verdict
+}

@@ -1,0 +1,294 @@
+#!/usr/bin/env bats
+# Which signals reach the server and its tree, how often, and what they do to a session.
+
+# shellcheck disable=SC2030,SC2031,SC2153 # each test is a subshell; helper.bash sets STATUS
+load helper
+
+# listening [OPTION]...: a session whose server survives the ending signals and logs what it gets.
+listening() {
+	start "$@" -- "$FIX/server" term-proof deaf echo log=log ready
+	await has '^ready'
+}
+
+# count WORD: how often the fixture logged it.
+count() {
+	grep -c "^$1 " log
+}
+
+# Ended by the signal $1, the server got that once, and none of the others.
+only_got() {
+	[[ $(count "$1") == 1 ]]
+	[[ $(grep -cE '^(HUP|INT|QUIT|TERM) ' log) == 1 ]]
+}
+
+@test "SIGHUP reaches the server, once, and no other signal does" {
+	listening -k 1
+	kill -HUP "$SHIM"
+	ended
+	only_got HUP
+	nothing_left
+}
+
+@test "SIGINT reaches the server, once, and no other signal does" {
+	listening -k 1
+	kill -INT "$SHIM"
+	ended
+	only_got INT
+	nothing_left
+}
+
+@test "SIGQUIT reaches the server, once, and no other signal does" {
+	listening -k 1
+	kill -QUIT "$SHIM"
+	ended
+	only_got QUIT
+	nothing_left
+}
+
+@test "SIGTERM reaches the server, once, and no other signal does" {
+	listening -k 1
+	kill -TERM "$SHIM"
+	ended
+	only_got TERM
+	nothing_left
+}
+
+@test "a signal does not wait for the grace" {
+	listening -g 300 -k 0.2
+	kill -TERM "$SHIM"
+	ended
+	only_got TERM
+	nothing_left
+}
+
+@test "a signal cuts a grace short that has begun" {
+	listening -g 300 -k 0.2
+	close_stdin
+	await has EOF log
+	kill -TERM "$SHIM"
+	ended
+	only_got TERM
+	nothing_left
+}
+
+@test "a signal closes the server's stdin" {
+	listening -k 300
+	kill -INT "$SHIM"
+	await has INT log
+	await has EOF log
+	kill -INT "$SHIM"
+	ended
+	nothing_left
+}
+
+@test "SIGTERM reaches daemons and their own sessions too" {
+	start -g 0 -k 300 -- "$FIX/server" setsid-child saver-daemon=first:0 saver-daemon=second:0 deaf ready
+	await has '^ready'
+	close_stdin
+	ended
+	[[ $(cat first second) == $'complete\ncomplete' ]]
+	nothing_left
+}
+
+@test "SIGTERM reaches 500 children and a chain of 200, so that it is enough for them" {
+	start -g 0 -k 300 -- "$FIX/server" wide=500 chain=200 deaf ready
+	await has '^ready'
+	close_stdin
+	ended
+	((STATUS == 143))
+	nothing_left
+}
+
+@test "SIGTERM reaches the child of a thread" {
+	start -g 0 -k 300 -- "$FIX/server" thread-saver=saved:0 term-proof deaf log=log ready
+	await has '^ready'
+	close_stdin
+	await test -e saved
+	kill -KILL "$(server_pid)"
+	ended
+	nothing_left
+}
+
+@test "a client's SIGINT reaches daemons as well" {
+	start -k 300 -- "$FIX/server" saver-daemon=saved:0 ready
+	await has '^ready'
+	kill -INT "$SHIM"
+	ended
+	[[ $(<saved) == complete ]]
+	nothing_left
+}
+
+@test "the same ending signal twice means SIGKILL now" {
+	listening -k 300
+	kill -TERM "$SHIM"
+	await has TERM log
+	kill -TERM "$SHIM"
+	ended
+	only_got TERM
+	nothing_left
+}
+
+@test "a different ending signal is passed on" {
+	listening -k 300
+	kill -INT "$SHIM"
+	await has INT log
+	kill -TERM "$SHIM"
+	await has TERM log
+	kill -HUP "$SHIM"
+	await has HUP log
+	alive "$SHIM"
+	kill -HUP "$SHIM"
+	ended
+	nothing_left
+}
+
+@test "a different ending signal does not restart the clock" {
+	local begin
+	listening -k 4
+	begin=$(now)
+	kill -INT "$SHIM"
+	await has INT log
+	sleep 3
+	kill -TERM "$SHIM"
+	ended
+	(($(now) - begin >= 4000))
+	(($(now) - begin < 6500))
+	[[ $(count TERM) == 1 ]]
+	nothing_left
+}
+
+@test "SIGUSR1 and SIGUSR2 reach the server, once, and the session goes on" {
+	listening -g 0 -k 0
+	kill -USR1 "$SHIM"
+	await has USR1 log
+	kill -USR2 "$SHIM"
+	await has USR2 log
+	say hello
+	await has hello
+	[[ $(count USR1) == 1 ]]
+	[[ $(count USR2) == 1 ]]
+	close_stdin
+	ended
+	nothing_left
+}
+
+@test "SIGTERM to the reaper ends the session, and leaves the server time to save" {
+	start -g 300 -k 300 -- "$FIX/server" saver=saved:1000 child ready
+	await has '^ready'
+	kill -TERM "$(reaper_pid)"
+	ended
+	[[ $(<saved) == complete ]]
+	nothing_left
+}
+
+@test "SIGTERM to the reaper ends a stubborn tree" {
+	start -g 300 -k 0.5 -- "$FIX/server" term-proof deaf child setsid-child daemon=2 ready
+	await has '^ready'
+	kill -TERM "$(reaper_pid)"
+	ended
+	nothing_left
+}
+
+@test "SIGTERM to the shim's process group reaches the server once" {
+	client own-group expect=ready killpg=15 wait -- -k 1 -- "$FIX/server" term-proof deaf log=log ready
+	ended "$CLIENT"
+	only_got TERM
+	nothing_left
+}
+
+@test "SIGINT to the shim's process group reaches the server once" {
+	client own-group expect=ready killpg=2 wait -- -k 1 -- "$FIX/server" term-proof deaf log=log ready
+	ended "$CLIENT"
+	only_got INT
+	nothing_left
+}
+
+@test "SIGHUP does not end a session that was started by nohup" {
+	trap '' HUP
+	listening -g 0 -k 0
+	trap - HUP
+	kill -HUP "$SHIM"
+	say hello
+	await has hello
+	sleep 0.5
+	alive "$SHIM" "$(server_pid)"
+	[[ $(count HUP) == 0 ]]
+	close_stdin
+	ended
+	nothing_left
+}
+
+@test "SIGTERM ends a session that was started by nohup" {
+	trap '' HUP
+	listening -k 0.2
+	trap - HUP
+	kill -TERM "$SHIM"
+	ended
+	nothing_left
+}
+
+# Exit statuses: the server's own, or 128+n.
+
+# mortal: a session whose server dies of what it gets.
+mortal() {
+	start -g 0 -k 300 -- "$FIX/server" deaf ready
+	await has '^ready'
+}
+
+@test "the status is 129 if the server died of SIGHUP" {
+	mortal
+	kill -HUP "$SHIM"
+	ended
+	((STATUS == 129))
+}
+
+@test "the status is 130 if the server died of SIGINT" {
+	mortal
+	kill -INT "$SHIM"
+	ended
+	((STATUS == 130))
+}
+
+@test "the status is 131 if the server died of SIGQUIT" {
+	mortal
+	kill -QUIT "$SHIM"
+	ended
+	((STATUS == 131))
+}
+
+@test "the status is 143 if the server died of SIGTERM" {
+	mortal
+	kill -TERM "$SHIM"
+	ended
+	((STATUS == 143))
+}
+
+@test "the status is 143 if the server died of the SIGTERM after the grace" {
+	mortal
+	close_stdin
+	ended
+	((STATUS == 143))
+}
+
+@test "the status is 137 if the server had to be killed" {
+	listening -g 0 -k 0.2
+	close_stdin
+	ended
+	((STATUS == 137))
+}
+
+@test "the status is the server's if it exits at SIGTERM" {
+	start -k 300 -- "$FIX/server" saver=saved:0 ready
+	await has '^ready'
+	kill -TERM "$SHIM"
+	ended
+	((STATUS == 0))
+}
+
+@test "the status is the server's if it exits at the end of its input" {
+	start -g 300 -- "$FIX/server" at-eof=7 ready
+	await has '^ready'
+	close_stdin
+	ended
+	((STATUS == 7))
+}
