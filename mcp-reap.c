@@ -1244,6 +1244,32 @@ static void pump_output(struct shim *s)
 	}
 }
 
+/* What to do about poll(2)'s events at the two ends of a lane: a hang-up of an
+ * end that is not waited for is news, too. */
+static void relay_input(struct shim *s, int in, int out)
+{
+	if (s->in.full && in)
+		note_input_ended(s);
+	if (s->in.full ? out : in)
+		pump_input(s);
+	else if (out)
+		drop_input(s);
+}
+
+static void relay_output(struct shim *s, int in, int out)
+{
+	if (in & POLLIN && !s->server_spoke) {
+		s->server_spoke = true;
+		tell(s, CONTROL_SERVER_SPOKE);
+	}
+	if (out & (POLLERR | POLLHUP | POLLNVAL)) {
+		errno = EPIPE;
+		lose_output(s);
+	} else if (in || out) {
+		pump_output(s);
+	}
+}
+
 /* The reaper has been killed, which took the server along (PR_SET_PDEATHSIG);
  * the rest of the tree is ours now. */
 static void sweep(struct shim *s)
@@ -1425,22 +1451,10 @@ static void relay_session(struct shim *s)
 		if (poll(fds, N, shim_timeout(s)) < 0)
 			continue;
 
-		if (fds[OUT_IN].revents & POLLIN && !s->server_spoke) {
-			s->server_spoke = true;
-			tell(s, CONTROL_SERVER_SPOKE);
-		}
-		if (fds[OUT_OUT].revents & (POLLERR | POLLHUP | POLLNVAL)) {
-			errno = EPIPE;
-			lose_output(s);
-		} else if (fds[OUT_IN].revents || fds[OUT_OUT].revents) {
-			pump_output(s);
-		}
-		if (s->in.full && fds[IN_IN].revents)
-			note_input_ended(s);
-		if (s->in.full ? fds[IN_OUT].revents : fds[IN_IN].revents)
-			pump_input(s);
-		else if (fds[IN_OUT].revents) /* the server has closed its stdin */
-			drop_input(s);
+		if (s->out.in.fd >= 0)
+			relay_output(s, fds[OUT_IN].revents, fds[OUT_OUT].revents);
+		if (s->in.in.fd >= 0)
+			relay_input(s, fds[IN_IN].revents, fds[IN_OUT].revents);
 		if (fds[CLIENT].revents)
 			lose_client(s);
 		if (fds[SIGNALS].revents)

@@ -11,27 +11,32 @@ load helper
 terminal() {
 	M="$MCP_REAP -g 0.2 -k 0.2" S=$FIX/server launch bash -c 'exec "$@" >>out' - \
 		"$FIX/pty" env PS1='prompt> ' bash --norc --noprofile --noediting -i
-	TERMINAL=$!
+	TERMINAL=$! USED=0
 	await at_prompt
 	SHELL_PID=$(pgrep -P "$TERMINAL")
 }
 
-# The cursor is behind the prompt. What is typed before would be lost, or be input to what still runs.
+# A prompt is there that nothing was typed at. What is typed before would be lost, or be input to what runs.
 at_prompt() {
-	[[ $(tail -n 1 out) == *'prompt> ' ]]
+	(($(prompts) > USED))
+}
+prompts() {
+	grep -o 'prompt> ' out | wc -l
+}
+
+# typed LINE: at the prompt.
+typed() {
+	await at_prompt
+	USED=$(prompts)
+	say "$1"
 }
 
 # clear: an empty screen, with a prompt.
 clear() {
 	await at_prompt
 	: >out
+	USED=0
 	say ''
-}
-
-# typed LINE: at the prompt.
-typed() {
-	await at_prompt
-	say "$1"
 }
 
 # pressed KEY: a control character.
@@ -52,8 +57,12 @@ session() {
 ready() {
 	await has $'ready [0-9]*\r$' # a whole line
 	SERVER=$(tr -d '\r' <out | sed -n 's/.*ready \([0-9]*\)$/\1/p' | tail -n 1)
-	SHIM=$(ps -o ppid= -p "$(ps -o ppid= -p "$SERVER")" | tr -d ' ')
+	SHIM=$(parent_of "$(parent_of "$SERVER")")
 	[[ $(<"/proc/$SHIM/comm") == mcp-reap ]]
+}
+
+parent_of() {
+	sed -n 's/^PPid:[[:space:]]*//p' "/proc/$1/status"
 }
 
 # answered LINE: the screen has it twice, as an echo and as an answer.
