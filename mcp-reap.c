@@ -978,7 +978,8 @@ static ssize_t give(const struct end *e, const char *buf, size_t size)
 	return write(e->fd, buf, e->kind == BLOCKING && size > PIPE_BUF ? PIPE_BUF : size);
 }
 
-/* What a turn of a lane came to; errno tells why for the last two, 0 being the
+/* What a turn of a lane came to.  WAIT: most likely there is nothing to do until
+ * poll(2) says so; errno tells why for the last two, 0 being the
  * end of file. */
 enum flow { FLOW_MORE, FLOW_WAIT, FLOW_IN_ENDED, FLOW_OUT_CLOSED };
 
@@ -989,8 +990,10 @@ static enum flow splice_step(struct lane *l)
 	int unread = 0;
 	ssize_t n = splice(l->in.fd, NULL, l->out.fd, NULL, CHUNK, SPLICE_F_NONBLOCK);
 
-	if (n > 0)
-		return FLOW_MORE;
+	if (n > 0) {
+		l->full = false;
+		return n < CHUNK ? FLOW_WAIT : FLOW_MORE; /* most likely all */
+	}
 	if (n == 0) {
 		errno = 0;
 		return FLOW_IN_ENDED;
@@ -1037,7 +1040,8 @@ static enum flow copy_step(struct lane *l)
 		return errno == EAGAIN || errno == EINTR ? FLOW_WAIT : FLOW_OUT_CLOSED;
 	}
 	l->start += (size_t)n;
-	return FLOW_MORE;
+	l->full = false;
+	return l->start == l->end && l->end < CHUNK ? FLOW_WAIT : FLOW_MORE;
 }
 
 /* Moves what can be moved without waiting, for one turn. */
@@ -1065,7 +1069,11 @@ static struct end client_end(int fd, int access)
 
 	if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode))
 		return (struct end){fd, SOCKET};
-	return (struct end){fd, own_description(fd, access) ? NONBLOCKING : BLOCKING};
+	/* A pipe is spliced; and a FIFO that is opened again when its writer has
+	 * gone reports no hang-up. */
+	if (!is_pipe(fd) && own_description(fd, access))
+		return (struct end){fd, NONBLOCKING};
+	return (struct end){fd, BLOCKING};
 }
 
 /* The server's end FD of a lane: a pipe of ours. */
@@ -1111,8 +1119,9 @@ static void tell(const struct shim *s, int what)
  * closes the server's stdin. */
 static void finish_input(struct shim *s)
 {
-	if (s->in.in.fd >= 0 && s->in.out.fd >= 0)
-		pump(&s->in);
+	for (int i = 0; i < TURN && s->in.in.fd >= 0 && s->in.out.fd >= 0; i++)
+		if (pump(&s->in) >= FLOW_IN_ENDED || s->in.full || !ready(s->in.in.fd, POLLIN))
+			break;
 	shut(&s->in.in.fd);
 	shut(&s->in.out.fd);
 }
@@ -1238,7 +1247,7 @@ static void pump_output(struct shim *s)
 		break;
 	case FLOW_WAIT:
 		/* Someone outside of the tree may hold the pipe open. */
-		if (!s->reaper && !s->out.full)
+		if (!s->reaper && !s->out.full && !ready(s->out.in.fd, POLLIN))
 			shut(&s->out.in.fd);
 		break;
 	}

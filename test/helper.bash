@@ -33,7 +33,7 @@ teardown() {
 	fi
 	exec 7>&- 8<&-
 	rm -f tree # the fixture's runner goes on as long as this exists
-	((${#SPARE[@]} == 0)) || kill -KILL "${SPARE[@]}" || :
+	((${#SPARE[@]} == 0)) || kill -KILL "${SPARE[@]}" 2>/dev/null || :
 	for ((i = 0; i < 50; i++)); do
 		mapfile -t pids < <(marked)
 		((${#pids[@]})) || return 0
@@ -130,7 +130,7 @@ alive() {
 gone() {
 	local pid
 	for pid; do
-		[[ $(state "$pid") != [!ZX] ]] || return
+		[[ -n $pid && $(state "$pid") != [!ZX] ]] || return
 	done
 }
 

@@ -417,5 +417,5 @@ at_rest() {
 	start -- "$FIX/server" ready
 	await has '^ready'
 	[[ $(<"/proc/$SHIM/comm") == mcp-reap ]]
-	[[ $(<"/proc/$(ps -o ppid= -p "$(server_pid)" | tr -d ' ')/comm") == mcp-reap-reaper ]]
+	[[ $(<"/proc/$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$(server_pid)/status")/comm") == mcp-reap-reaper ]]
 }
