@@ -38,6 +38,9 @@ check-interop: $(MCP_REAP) $(FIXTURES)
 demo: mcp-reap $(FIXTURES)
 	MCP_REAP=$(MCP_REAP) test/demo
 
+compare: $(MCP_REAP) $(FIXTURES)
+	MCP_REAP=$(MCP_REAP) test/compare
+
 install: mcp-reap
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1
 	$(INSTALL) -m 755 mcp-reap $(DESTDIR)$(BINDIR)/mcp-reap
@@ -49,4 +52,4 @@ uninstall:
 clean:
 	rm -rf mcp-reap test/bin
 
-.PHONY: all check check-interop demo install uninstall clean
+.PHONY: all check check-interop compare demo install uninstall clean
