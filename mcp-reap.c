@@ -703,7 +703,7 @@ static void read_control(struct reaper *r)
 	unsigned char bytes[64];
 	ssize_t n = read(r->control, bytes, sizeof bytes);
 
-	if (n == 0) {
+	if (n == 0 || (n < 0 && errno != EINTR)) {
 		shut(&r->control);
 		if (r->phase == RUNNING)
 			event("end reason=shim-died");

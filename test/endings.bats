@@ -361,17 +361,19 @@ stubborn_for() {
 }
 
 @test "a stubborn tree is gone after the reaper is killed in the middle of an ending" {
-	start -g 0 -k 2 -- "$FIX/server" log=log "${STUBBORN[@]}"
+	local reaper
+	start -g 0 -k 5 -- "$FIX/server" log=log "${STUBBORN[@]}"
 	await has '^ready'
+	reaper=$(reaper_pid)
 	close_stdin
 	await has TERM log
-	kill -KILL "$(reaper_pid)"
+	kill -KILL "$reaper"
 	ended
 	nothing_left
 }
 
 @test "a stubborn tree is gone after the shim is killed in the middle of an ending" {
-	start -g 0 -k 2 -- "$FIX/server" log=log "${STUBBORN[@]}"
+	start -g 0 -k 5 -- "$FIX/server" log=log "${STUBBORN[@]}"
 	await has '^ready'
 	close_stdin
 	await has TERM log
@@ -467,11 +469,13 @@ stubborn_for() {
 }
 
 @test "a stubborn tree is gone after the reaper is stopped in the middle of an ending" {
-	start -g 0 -k 1 -- "$FIX/server" log=log "${STUBBORN[@]}"
+	local reaper
+	start -g 0 -k 5 -- "$FIX/server" log=log "${STUBBORN[@]}"
 	await has '^ready'
+	reaper=$(reaper_pid)
 	close_stdin
 	await has TERM log
-	kill -STOP "$(reaper_pid)" 2>/dev/null || :
+	kill -STOP "$reaper"
 	ended
 	nothing_left
 }

@@ -197,6 +197,20 @@ cut_short() {
 	OPTIONS=(-g 0.2 -k 300)
 	session deaf saver=saved:0
 	kill -STOP "$(server_pid)"
+	await stopped "$(server_pid)"
+	close_stdin
+	ended
+	saved
+	nothing_left
+}
+
+@test "a daemon that is stopped is woken up to save" {
+	local daemon
+	OPTIONS=(-g 0.2 -k 300)
+	session saver-daemon=saved:0
+	daemon=$(pgrep -P "$(reaper_pid)" | grep -vx "$(server_pid)")
+	kill -STOP "$daemon"
+	await stopped "$daemon"
 	close_stdin
 	ended
 	saved

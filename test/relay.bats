@@ -266,6 +266,14 @@ started_by() {
 	nothing_left
 }
 
+@test "a file that may not grow ends the session with 125 and one line" {
+	launch bash -c 'ulimit -f 1; exec "$@" >file' - "$MCP_REAP" -g 60 -- sh -c 'yes | head -n 9999; exec cat'
+	ended $!
+	[[ $STATUS == 125 ]]
+	[[ $(<err) == 'mcp-reap: '*': File too large' && $(wc -l <err) == 1 ]]
+	nothing_left
+}
+
 # One end is closed, the other goes on.
 
 @test "output written after the end of input arrives, over pipes" {

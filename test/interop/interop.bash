@@ -215,17 +215,23 @@ cold_npx() {
 	export npm_config_cache=$PWD/cold npm_config_offline=false
 }
 
-# unpacking SERVER: npx is in mid-install: the package itself is there, what it needs is not yet.
+# slow_npx: sets SLOW, which goes in front of a command; npx then needs some seconds to unpack what the server needs.
+slow_npx() {
+	SLOW=(env "NODE_OPTIONS=--require=$HERE/slow.cjs")
+}
+
+# unpacking: npx is in mid-install of server-everything: the package itself is there, what it needs is not yet.
 unpacking() {
-	compgen -G "cold/_npx/*/node_modules/@*/server-$1/package.json" >/dev/null
+	compgen -G "cold/_npx/*/node_modules/@*/server-everything/package.json" >/dev/null
 }
 
 # interrupted_install SEQUENCE [WRAPPER...]: that sequence in the middle of a cold install.
 interrupted_install() {
 	cold_npx
+	slow_npx
 	use everything npx
-	sequence one "$1" --gate=go -- "${@:2}" "${COMMAND[@]}"
-	await unpacking everything
+	sequence one "$1" --gate=go -- "${SLOW[@]}" "${@:2}" "${COMMAND[@]}"
+	await unpacking
 	: >go
 	succeeds
 	reported exited

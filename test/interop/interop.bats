@@ -342,9 +342,10 @@ setup_file() {
 
 @test "close() of the TypeScript SDK in mid-install: nothing is left, and npx works afterwards" {
 	cold_npx
+	slow_npx
 	use everything npx
-	client one start gate:go close exit -- "$MCP_REAP" -- "${COMMAND[@]}"
-	await unpacking everything
+	client one start gate:go close exit -- "${SLOW[@]}" "$MCP_REAP" -- "${COMMAND[@]}"
+	await unpacking
 	: >go
 	succeeds
 	await unmarked
@@ -398,7 +399,9 @@ rewrite() {
 	command=$(jq -r '.mcpServers.fs.command' rewritten.json)
 	[[ $command == mcp-reap ]]
 	mapfile -t words < <(jq -r '.mcpServers.fs.args[]' rewritten.json)
-	PATH=$(dirname "$MCP_REAP"):$PATH client one connect list "$CALL" close -- "$command" "${words[@]}"
+	mkdir bin
+	ln -s "$MCP_REAP" bin/mcp-reap
+	PATH=$PWD/bin:$PATH client one connect list "$CALL" close -- "$command" "${words[@]}"
 	succeeds
 	answered filesystem
 	nothing_left
