@@ -680,6 +680,14 @@ static void begin_killing(struct reaper *r)
 	event("signal name=KILL");
 }
 
+/* Sends the shim the SIGCONT that tells it to look around. */
+static void nudge_shim(const struct reaper *r)
+{
+	/* Should it have died since we looked, a SIGCONT harms nobody. */
+	if (pidfd_signal(r->shim, SIGCONT) < 0 && getppid() == shim_pid)
+		kill(shim_pid, SIGCONT);
+}
+
 /* Passes on the client's SIG. */
 static void pass_on(struct reaper *r, int sig)
 {
@@ -695,6 +703,7 @@ static void pass_on(struct reaper *r, int sig)
 		sigaddset(&r->asked, sig);
 		if (!sigismember(&r->sent, sig))
 			terminate(r, sig);
+		nudge_shim(r); /* to close the server's stdin, now that it has SIG */
 	}
 }
 
@@ -736,7 +745,7 @@ static void wake_shim(struct reaper *r)
 {
 	r->client_died = true;
 	shut(&r->client);
-	pidfd_signal(r->shim, SIGCONT);
+	nudge_shim(r);
 	end_session(r);
 }
 
@@ -925,7 +934,7 @@ __attribute__((noreturn)) static void be_reaper(char **command, const struct pip
 
 	/* Stopped after our first SIGCONT, it would stay so for ever. */
 	if (r.client_died)
-		pidfd_signal(r.shim, SIGCONT);
+		nudge_shim(&r);
 	_exit(r.status);
 }
 
@@ -1000,7 +1009,7 @@ static enum flow splice_step(struct lane *l)
 	}
 	if (errno == EPIPE)
 		return FLOW_OUT_CLOSED;
-	if (errno != EAGAIN) {
+	if (errno != EAGAIN && errno != EINTR) {
 		l->splice = false;
 		return FLOW_MORE;
 	}
@@ -1126,11 +1135,11 @@ static void finish_input(struct shim *s)
 	shut(&s->in.out.fd);
 }
 
-/* Ends the session: WHAT is for the reaper, a signal or CONTROL_INPUT_ENDED. */
-static void end(struct shim *s, int what)
+/* Ends the session as by the end of input. */
+static void end(struct shim *s)
 {
 	finish_input(s);
-	tell(s, what);
+	tell(s, CONTROL_INPUT_ENDED);
 	if (!s->over)
 		s->over = now();
 }
@@ -1172,7 +1181,7 @@ static bool all_read(const struct lane *lane)
 static void await_reading(struct shim *s)
 {
 	if (all_read(&s->in) || now() >= s->input_ended + UNREAD_MAX) {
-		end(s, CONTROL_INPUT_ENDED);
+		end(s);
 		return;
 	}
 	s->unread_poll *= 2;
@@ -1185,7 +1194,7 @@ static void lose_client(struct shim *s)
 	say_reason(s, "client-died", "");
 	shut(&s->client);
 	s->forced = true;
-	end(s, CONTROL_INPUT_ENDED);
+	end(s);
 }
 
 /* The client takes no more output, because of errno: the server's next write
@@ -1200,7 +1209,7 @@ static void lose_output(struct shim *s)
 	shut(&s->out.in.fd);
 	shut(&s->out.out.fd);
 	s->forced = true;
-	end(s, CONTROL_INPUT_ENDED);
+	end(s);
 }
 
 /* The server reads no more.  The client must not wait for it, and we still have
@@ -1376,6 +1385,9 @@ static void suspend(struct shim *s)
 	tell(s, SIGCONT);
 }
 
+/* Passes SIG on, and ends the session.  The server's stdin stays open until the
+ * reaper says that the server has got SIG: the end of input must not be faster,
+ * or it could exit as if nothing had happened. */
 static void end_by_signal(struct shim *s, const struct signalfd_siginfo *info)
 {
 	int sig = (int)info->ssi_signo;
@@ -1388,7 +1400,9 @@ static void end_by_signal(struct shim *s, const struct signalfd_siginfo *info)
 	if (sig == SIGINT && info->ssi_code == SI_KERNEL)
 		s->interrupted = true;
 	s->forced = true;
-	end(s, sig);
+	if (!s->over)
+		s->over = now();
+	tell(s, sig);
 }
 
 static void read_shim_signals(struct shim *s)
@@ -1403,6 +1417,8 @@ static void read_shim_signals(struct shim *s)
 		} else if (sig == SIGCONT) {
 			if (client_is_dead(s, &info))
 				lose_client(s);
+			else if (s->over)
+				finish_input(s);
 		} else if (sig == SIGTSTP) {
 			suspend(s);
 		} else if (sigismember(&ending_signals, sig)) {

@@ -147,10 +147,11 @@ worked() {
 }
 
 @test "a decimal point is a point in every locale" {
-	local locale
-	locale=$(locale -a 2>/dev/null | grep -m 1 -E '^(de|fr)_..\.utf-?8$') || locale=de_DE.UTF-8
-	LC_ALL=$locale try -g 0.5 -- echo hello
-	worked hello
+	local in_german=(env "LOCPATH=$PWD" LC_ALL=de_DE.UTF-8)
+	need_that 'locale to compile' localedef -i de_DE -f UTF-8 ./de_DE.UTF-8
+	[[ $("${in_german[@]}" printf %.1f 0,5) == 0,5 ]]
+	run "${in_german[@]}" timeout -k 1 60 "$MCP_REAP" -g 0.5 -- echo hello </dev/null
+	[[ $status == 0 && $output == hello ]]
 }
 
 @test "a grace in minutes, hours or days lasts longer than a second" {

@@ -25,8 +25,17 @@ deny() {
 	DENY=("$FIX/deny" "$@" --)
 }
 
-# keeps_promise: a session relays, ends at the end of input, and leaves nothing of a stubborn tree.
+# keeps_promise: a session relays, ends at the end of input, and leaves nothing of a stubborn tree; and what
+# needs a SIGTERM, and some time, gets them.
 keeps_promise() {
+	start_as "${DENY[@]}" "$MCP_REAP" -g 0.2 -k 60 -- "$FIX/server" deaf child saver-daemon=file:300 ready
+	await has '^ready'
+	close_stdin
+	ended
+	[[ $STATUS == 143 && $(<file) == complete && ! -s err ]]
+	nothing_left
+	rm file
+
 	: >err
 	start_as "${DENY[@]}" "$MCP_REAP" "${TIMES[@]}" -- "$FIX/server" echo "${STUBBORN[@]}"
 	await has '^ready'
@@ -129,6 +138,15 @@ one_line() {
 	launch "${DENY[@]}" "$FIX/client" from-thread expect=ready thread-exit sleep=500 lines=3 close-stdin wait -- \
 		"$MCP_REAP" "${TIMES[@]}" -- "$FIX/server" ready echo at-eof=5
 	await has '^client: status 5'
+	nothing_left
+}
+
+@test "without pidfd_open the client's death under a subreaper ends the session" {
+	deny pidfd_open=ENOSYS
+	launch "${DENY[@]}" "$FIX/subreaper" "$FIX/client" stdio=inherit sleep=100000 -- \
+		"$MCP_REAP" "${TIMES[@]}" -- "$FIX/server" "${STUBBORN[@]}"
+	await has '^ready'
+	kill -KILL "$(pgrep -P $! -x client)"
 	nothing_left
 }
 

@@ -480,6 +480,56 @@ stubborn_for() {
 	nothing_left
 }
 
+# While it starts: at every millisecond of it.
+
+# at_start COMMAND: does that to a session, after 0 to 20 ms of it.
+at_start() {
+	local ms
+	for ms in 00{0..9} 0{10..20}; do
+		start -g 0 -k 0 -- "$FIX/server" "${STUBBORN[@]}"
+		sleep "0.$ms"
+		"$@"
+		nothing_left
+	done
+}
+
+kill_shim() {
+	kill "-$1" "$SHIM"
+}
+
+kill_reaper() {
+	local reaper
+	if reaper=$(reaper_pid); then
+		kill -KILL "$reaper"
+	else
+		kill -KILL "$SHIM" # there is none yet
+	fi
+}
+
+@test "nothing is left if the shim is killed while it starts" {
+	at_start kill_shim KILL
+}
+
+@test "nothing is left if the shim gets SIGTERM while it starts" {
+	at_start kill_shim TERM
+}
+
+@test "nothing is left if the reaper is killed while it starts" {
+	at_start kill_reaper
+}
+
+@test "nothing is left if stdin is closed while it starts" {
+	at_start close_stdin
+}
+
+@test "nothing is left if the client is killed while it starts" {
+	local ms
+	for ms in {0..20}; do
+		launch "$FIX/client" "sleep=$ms" die -- "$MCP_REAP" -g 0 -k 0 -- "$FIX/server" "${STUBBORN[@]}"
+		nothing_left
+	done
+}
+
 # Children that the shim had before it was mcp-reap are not of the tree.
 
 # with_own_child [WORD]...: a session in a process that has a child already, which is OWN_CHILD.

@@ -203,6 +203,14 @@ only_got() {
 	nothing_left
 }
 
+@test "the server leads a process group of its own, apart from ours" {
+	listening -g 0 -k 0
+	[[ $(ps -o pgid= -p "$(server_pid)") -eq $(server_pid) ]]
+	close_stdin
+	ended
+	nothing_left
+}
+
 @test "SIGHUP does not end a session that was started by nohup" {
 	trap '' HUP
 	listening -g 0 -k 0

@@ -198,9 +198,10 @@ ends() {
 
 # by_hand SERVER direct|npx: requests from a pipe that ends at once, answers on stdout, as in a shell.
 by_hand() {
+	local hello='{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"hand","version":"1"}}'
 	use "$1" "$2"
 	printf '%s\n' \
-		'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"hand","version":"1"}}}' \
+		'{"jsonrpc":"2.0","id":1,"method":"initialize","params":'"$hello"'}' \
 		'{"jsonrpc":"2.0","method":"notifications/initialized"}' \
 		'{"jsonrpc":"2.0","id":2,"method":"tools/list"}' |
 		MCP_REAP_TEST=$MARK timeout -k 1 "$PATIENCE" "$MCP_REAP" -- "${COMMAND[@]}" >one.out 2>tree 3>&- 8>&-
@@ -215,7 +216,7 @@ cold_npx() {
 	export npm_config_cache=$PWD/cold npm_config_offline=false
 }
 
-# slow_npx: sets SLOW, which goes in front of a command; npx then needs some seconds to unpack what the server needs.
+# slow_npx: sets SLOW, which goes in front of a command: its npx stays in mid-install for some seconds.
 slow_npx() {
 	SLOW=(env "NODE_OPTIONS=--require=$HERE/slow.cjs")
 }
@@ -228,9 +229,8 @@ unpacking() {
 # interrupted_install SEQUENCE [WRAPPER...]: that sequence in the middle of a cold install.
 interrupted_install() {
 	cold_npx
-	slow_npx
 	use everything npx
-	sequence one "$1" --gate=go -- "${SLOW[@]}" "${@:2}" "${COMMAND[@]}"
+	sequence one "$1" --gate=go -- "${@:2}" "${COMMAND[@]}"
 	await unpacking
 	: >go
 	succeeds

@@ -3,9 +3,13 @@
 
 load interop
 
-# What `npx -y` installs on first use, once for all tests, which then need no network.
+# What `npx -y` installs on first use, once for all tests, which then run npx offline.
 setup_file() {
 	local package
+	if [[ ! -d $HERE/node_modules ]]; then
+		echo "$HERE: run npm install there first" >&2
+		return 1
+	fi
 	cd "$BATS_FILE_TMPDIR" || return
 	echo '{}' >package.json
 	for package in "${SERVERS[@]}"; do
@@ -321,7 +325,6 @@ setup_file() {
 	interrupted_install claude-code
 	run installs_again
 	((status != 0)) || skip "this npm survived it"
-	! answered everything two
 	kill_marked || :
 	nothing_left
 }
@@ -334,7 +337,8 @@ setup_file() {
 }
 
 @test "the Python SDK's sequence in mid-install: nothing is left, and npx works afterwards" {
-	interrupted_install python-sdk "$MCP_REAP" --
+	slow_npx
+	interrupted_install python-sdk "${SLOW[@]}" "$MCP_REAP" --
 	await unmarked
 	installs_again
 	nothing_left
@@ -366,13 +370,14 @@ rewrite() {
 }
 
 @test "the README's jq line puts mcp-reap in front of every stdio server" {
-	run -0 rewrite <<<'{"mcpServers":{"a":{"command":"npx","args":["-y","a"],"env":{"K":"v"}},"b":{"command":"/opt/b"}}}'
+	local config='{"mcpServers":{"a":{"command":"npx","args":["-y","a"],"env":{"K":"v"}},"b":{"command":"/opt/b"}}}'
+	run -0 rewrite <<<"$config"
 	jq -e '.mcpServers.a == {command: "mcp-reap", args: ["--", "npx", "-y", "a"], env: {K: "v"}}' <<<"$output"
 	jq -e '.mcpServers.b == {command: "mcp-reap", args: ["--", "/opt/b"]}' <<<"$output"
 }
 
 @test "the README's jq line leaves servers with a URL, and all the rest, alone" {
-	local config='{"theme":"dark","mcpServers":{"u":{"url":"https://u/mcp"},"h":{"type":"http","url":"https://h"}},"n":[1,null]}'
+	local config='{"theme":"dark","mcpServers":{"u":{"url":"https://u"},"h":{"type":"http","url":"https://h"}},"n":[1,null]}'
 	run -0 rewrite <<<"$config"
 	jq -e --argjson before "$config" '. == $before' <<<"$output"
 }
@@ -383,10 +388,10 @@ rewrite() {
 }
 
 @test "the README's jq line does not wrap twice" {
-	local once
-	run -0 rewrite <<<'{"mcpServers":{"a":{"command":"npx","args":["-y","a"]},"r":{"command":"/usr/bin/mcp-reap","args":["-v","--","r"]}}}'
+	local once wrapped='{"command":"/usr/bin/mcp-reap","args":["-v","--","r"]}'
+	run -0 rewrite <<<'{"mcpServers":{"a":{"command":"npx","args":["-y","a"]},"r":'"$wrapped"'}}'
 	once=$output
-	jq -e '.mcpServers.r == {command: "/usr/bin/mcp-reap", args: ["-v", "--", "r"]}' <<<"$once"
+	jq -e --argjson wrapped "$wrapped" '.mcpServers.r == $wrapped' <<<"$once"
 	run -0 rewrite <<<"$once"
 	jq -e --argjson once "$once" '. == $once' <<<"$output"
 }

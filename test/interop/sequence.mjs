@@ -6,8 +6,8 @@
 //	--send=TOOL:JSON   send a call and go on at once
 //	--gate=FILE        do not speak; wait until FILE exists
 //
-// JSON can be @FILE: read it from there. Calls are made in the order given. Like its models it stops as soon as the process that it started has exited.
-// Every step prints one JSON line.
+// JSON can be @FILE: read it from there. Calls are made in the order given. Like its models it stops as soon as the
+// process that it started has exited. Every step prints one JSON line.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
