@@ -576,6 +576,21 @@ static size_t signal_tree(int sig)
 }
 
 /*
+ * SIGKILLs the process group of PID, an own child, at one blow: to look through
+ * all of /proc takes longer than some processes need to fork and exit.  No
+ * stranger is in it.  The number stays while a member is not waited for; a
+ * group is within one session; and a session that a process of the tree is in
+ * was made by one, unless it is the client's, which the shim is in.
+ */
+static void kill_group_of(pid_t pid)
+{
+	pid_t group = getpgid(pid);
+
+	if (group > 1 && group != getpgrp() && (getpid() != shim_pid || getsid(pid) != getsid(0)))
+		kill(-group, SIGKILL);
+}
+
+/*
  * SIGKILLs our own children.  Returns how many are sure to die of it, or dead
  * already and not waited for: each of them is a SIGCHLD to come.
  */
@@ -585,6 +600,8 @@ static size_t kill_children(void)
 
 	push_own_children();
 	for (size_t i = first, last = nfound; i < last; i++) {
+		if (proc_kind() == PROC_STAT)
+			kill_group_of(found[i]);
 		if (kill(found[i], SIGKILL) == 0)
 			count++;
 		else /* it has changed its user, but what it started may not have */
@@ -701,7 +718,9 @@ static void pass_on(struct reaper *r, int sig)
 			begin_killing(r); /* asked twice: now */
 	} else {
 		sigaddset(&r->asked, sig);
-		if (!sigismember(&r->sent, sig))
+		/* npm in mid-install takes a second signal, of any kind, for "now",
+		 * and leaves the cache broken that it was about to roll back. */
+		if (!sigismember(&r->sent, sig) && (r->phase < TERMINATING || r->server_spoke))
 			terminate(r, sig);
 		nudge_shim(r); /* to close the server's stdin, now that it has SIG */
 	}
@@ -1326,11 +1345,29 @@ static void lose_reaper(struct shim *s, int status)
 		pump_output(s);
 }
 
+/* Notes which children we had before we became mcp-reap, and whom they have
+ * orphaned to us since.  REAPER is 0 before there is one. */
+static void note_inherited_children(pid_t reaper)
+{
+	siginfo_t dead = {.si_pid = 0};
+
+	push_own_children();
+	/* None of them is of the tree, which comes to us by the reaper's death
+	 * only, and it is not dead even now. */
+	if (!reaper || (waitid(P_PID, (id_t)reaper, &dead, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+			dead.si_pid == 0))
+		for (size_t i = ninherited; i < nfound; i++)
+			if (found[i] != reaper)
+				found[ninherited++] = found[i];
+	nfound = ninherited;
+}
+
 /* The reaper never stays stopped while we live, so that nobody's SIGSTOP puts
- * off an ending.  Others are children from before, or their orphans. */
+ * off an ending. */
 static void collect_children(struct shim *s)
 {
 	int status;
+	bool inherited_died = false;
 
 	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0;) {
 		if (WIFSTOPPED(status)) {
@@ -1340,8 +1377,11 @@ static void collect_children(struct shim *s)
 			lose_reaper(s, status);
 		} else {
 			forget_inherited(pid);
+			inherited_died = true;
 		}
 	}
+	if (inherited_died && s->reaper)
+		note_inherited_children(s->reaper);
 }
 
 /*
@@ -1637,16 +1677,6 @@ static void watch_client(struct shim *s)
 	}
 }
 
-static void note_inherited_children(void)
-{
-	siginfo_t dead;
-
-	if (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT) < 0)
-		return; /* ECHILD, as nearly always */
-	push_own_children();
-	ninherited = nfound;
-}
-
 static void make_pipes(struct pipes *p)
 {
 	if (pipe2(p->control, O_CLOEXEC) < 0 || pipe2(p->input, O_CLOEXEC) < 0 ||
@@ -1701,7 +1731,8 @@ int main(int argc, char **argv)
 	shim_pid = getpid();
 	s.signals = take_signals();
 	watch_client(&s);
-	note_inherited_children();
+	if (waitid(P_ALL, 0, &(siginfo_t){0}, WEXITED | WNOHANG | WNOWAIT) == 0)
+		note_inherited_children(0); /* rare: most often it is ECHILD */
 	make_pipes(&pipes);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		fail("subreaper");
