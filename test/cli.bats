@@ -2,6 +2,7 @@
 # The command line: options, durations, messages and exit statuses.
 
 # shellcheck disable=SC2016 # what is quoted is for another shell
+# shellcheck disable=SC2153 # STATUS is set by helper.bash, status by try
 load helper
 
 # try [ARG]...: mcp-reap with INPUT, or none, as stdin; sets status, stdout (OUTPUT, or a file) and stderr.
@@ -15,11 +16,10 @@ try() {
 	echo "$* -> $status, stdout: '$stdout', stderr: '$stderr'"
 }
 
-# refused STATUS: it said why in one line, nothing on stdout, left with STATUS, and nothing behind.
+# refused STATUS: it said why in one line, nothing on stdout, and left with STATUS.
 refused() {
 	[[ $status == "$1" && -z $stdout ]]
 	[[ $stderr =~ ^'mcp-reap: '[^$'\n']+': '[^$'\n']+$'\n'$ ]]
-	nothing_left
 }
 
 # worked OUTPUT: status 0, with that line on stdout, and nothing on stderr.
@@ -113,6 +113,16 @@ worked() {
 	[[ $stderr == *verbose* ]]
 }
 
+@test "nothing is left of what was refused" {
+	try -g 5
+	refused 125
+	try -- no-such-command
+	refused 127
+	try -- /tmp
+	refused 126
+	nothing_left
+}
+
 @test "a missing command is refused" {
 	try
 	refused 125
@@ -147,8 +157,8 @@ worked() {
 }
 
 @test "a decimal point is a point in every locale" {
-	local in_german=(env "LOCPATH=$PWD" LC_ALL=de_DE.UTF-8)
-	need_that 'locale to compile' localedef -i de_DE -f UTF-8 ./de_DE.UTF-8
+	local in_german=(env "LOCPATH=$PWD" LC_ALL=de_DE.ISO-8859-1)
+	need_that 'locale to compile' localedef -i de_DE -f ISO-8859-1 ./de_DE.ISO-8859-1
 	[[ $("${in_german[@]}" printf %.1f 0,5) == 0,5 ]]
 	run "${in_german[@]}" timeout -k 1 60 "$MCP_REAP" -g 0.5 -- echo hello </dev/null
 	[[ $status == 0 && $output == hello ]]
@@ -257,27 +267,36 @@ worked() {
 
 # -v.
 
-@test "without -v a session says nothing" {
-	try -g 0.1 -k 0.1 -- "$FIX/server" deaf term-proof child daemon=2
-	[[ $status == 137 && -z $stdout && -z $stderr ]]
+# said_by [OPTION]...: what such a session says on stderr, one that ends with SIGTERM and SIGKILL.
+said_by() {
+	start "$@" -g 0.1 -k 0.1 -- "$FIX/server" deaf term-proof child ready
+	await has '^ready'
+	close_stdin
+	ended
+	[[ $STATUS == 137 && $(<out) == 'ready '* ]]
+	stderr=$(<err)
 	nothing_left
+}
+
+@test "without -v a session says nothing" {
+	said_by
+	[[ -z $stderr ]]
 }
 
 @test "with -v a session says on stderr how it starts and ends, whom it signalled and reaped, and how long it took" {
 	local option line
 	for option in -v --verbose; do
-		try "$option" -g 0.1 -k 0.1 -- "$FIX/server" deaf term-proof child
+		said_by "$option"
 		echo "$stderr"
-		[[ $status == 137 && -z $stdout ]]
 		while read -r line; do
 			[[ $line =~ ^mcp-reap\[[0-9]+\]:\ [a-z] ]]
-		done < <(printf %s "$stderr")
+		done <err
 		[[ $stderr =~ ': start shim='[0-9]+' reaper='[0-9]+' client='[0-9]+' command='[^$'\n']*server$'\n' ]]
 		[[ $stderr == *': end reason=stdin-closed'* ]]
 		[[ $stderr == *': signal name=TERM processes=2'* ]]
 		[[ $stderr == *': signal name=KILL'* ]]
 		[[ $stderr =~ ': reaped pid='[0-9]+' command=server signal=KILL'$'\n' ]]
 		[[ $stderr =~ ': reaped pid='[0-9]+' command=server signal=TERM'$'\n' ]]
-		[[ $stderr =~ ': done status=137 '.*'seconds='[0-9.]+$'\n'$ ]]
+		[[ $stderr =~ ': done status=137 '.*'seconds='[0-9.]+$ ]]
 	done
 }

@@ -208,11 +208,11 @@ started_by() {
 		"$MCP_REAP" -g 60 -- "$FIX/stream" -r 1:1M -a read-on -w 2:1M
 	CLIENT=$!
 	await started_by "$CLIENT"
-	for ((i = 0; i < 50; i++)); do # for a second: both directions are full long before
+	for ((i = 0; i < 10; i++)); do # for a second: both directions are full long before
 		for fd in 0 1; do
 			(((8#$(awk '$1 == "flags:" { print $2 }' "/proc/$SHIM/fdinfo/$fd") & 04000) == 0))
 		done
-		sleep 0.02
+		sleep 0.1
 	done
 	: >read-on
 	ended "$CLIENT"
