@@ -35,6 +35,18 @@ check-interop: $(MCP_REAP) $(FIXTURES)
 	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
 	MCP_REAP=$(MCP_REAP) bats test/interop
 
+# Every system call fails once; SAMPLE=n: every nth injection only.
+check-faults: $(MCP_REAP) $(FIXTURES)
+	MCP_REAP=$(MCP_REAP) JOBS=$(JOBS) test/faults
+
+# ROUNDS=n random sessions from SEED=s; ROUND=n: that one only.
+soak: $(MCP_REAP) $(FIXTURES)
+	MCP_REAP=$(MCP_REAP) JOBS=$(JOBS) test/soak
+
+# QUICK=1: small; PLOT=file.svg: draw it.
+bench: $(MCP_REAP) $(FIXTURES)
+	MCP_REAP=$(MCP_REAP) test/bench
+
 demo: mcp-reap $(FIXTURES)
 	MCP_REAP=$(MCP_REAP) test/demo
 
@@ -52,4 +64,4 @@ uninstall:
 clean:
 	rm -rf mcp-reap test/bin
 
-.PHONY: all check check-interop compare demo install uninstall clean
+.PHONY: all bench check check-faults check-interop compare demo soak install uninstall clean

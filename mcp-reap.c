@@ -1124,7 +1124,7 @@ struct shim {
 	pid_t reaper;     /* 0: gone, and the tree with it */
 	int status;       /* the session's, once the reaper is gone */
 	bool server_spoke;
-	bool output_failed;
+	bool relay_failed; /* bytes were lost, by an error of ours */
 
 	int64_t input_ended; /* when; 0: not yet */
 	int unread_poll;     /* ms until we look again whether it has been read */
@@ -1222,7 +1222,7 @@ static void lose_output(struct shim *s)
 {
 	if (errno != EPIPE && errno != ECONNRESET) {
 		complain("stdout: %s", strerror(errno));
-		s->output_failed = true;
+		s->relay_failed = true;
 	}
 	say_reason(s, "stdout-closed", "");
 	shut(&s->out.in.fd);
@@ -1246,8 +1246,10 @@ static void pump_input(struct shim *s)
 	switch (pump(&s->in)) {
 	case FLOW_IN_ENDED:
 		/* EIO: the terminal has hung up.  ECONNRESET: the socket. */
-		if (errno && errno != EIO && errno != ECONNRESET)
+		if (errno && errno != EIO && errno != ECONNRESET) {
 			complain("stdin: %s", strerror(errno));
+			s->relay_failed = true;
+		}
 		shut(&s->in.in.fd);
 		note_input_ended(s);
 		break;
@@ -1688,7 +1690,7 @@ static void make_pipes(struct pipes *p)
  * ends the script around it only if we died of it, as bash(1) waits. */
 __attribute__((noreturn)) static void leave(const struct shim *s)
 {
-	int status = s->output_failed ? EXIT_OURS : s->status;
+	int status = s->relay_failed ? EXIT_OURS : s->status;
 	sigset_t interrupt;
 
 	if (s->interrupted && status == 128 + SIGINT) {
