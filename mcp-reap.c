@@ -387,7 +387,9 @@ static enum proc proc_kind(void)
 		return kind;
 	/* The /proc of another PID namespace has other numbers than kill(2). */
 	ssize_t n = readlink("/proc/self", self, sizeof self - 1);
-	self[n < 0 ? 0 : n] = '\0';
+	if (n < 0) /* no /proc, or no memory for it just now: ask again */
+		return PROC_NONE;
+	self[n] = '\0';
 	if (atoi(self) != getpid())
 		kind = PROC_NONE;
 	else if (access("/proc/thread-self/children", R_OK) == 0)
@@ -731,7 +733,7 @@ static void read_control(struct reaper *r)
 	unsigned char bytes[64];
 	ssize_t n = read(r->control, bytes, sizeof bytes);
 
-	if (n == 0 || (n < 0 && errno != EINTR)) {
+	if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) {
 		shut(&r->control);
 		if (r->phase == RUNNING)
 			event("end reason=shim-died");
@@ -790,8 +792,11 @@ static bool reap(struct reaper *r)
 	for (;;) {
 		siginfo_t dead = {.si_pid = 0};
 
-		if (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT) < 0)
+		if (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT) < 0) {
+			if (errno == EINTR)
+				continue;
 			return errno != ECHILD;
+		}
 		if (dead.si_pid == 0)
 			break;
 		if (opt.verbose)
@@ -1134,13 +1139,18 @@ struct shim {
 	int64_t progress;    /* when output could be moved last */
 };
 
-static void tell(const struct shim *s, int what)
+/* Tells the reaper WHAT: a signal to pass on, or a CONTROL_.  Returns whether it
+ * will hear of it: the pipe may be full (64 KiB of signals behind a stopped
+ * reaper), or closed behind a dead one. */
+static bool tell(const struct shim *s, int what)
 {
 	unsigned char byte = (unsigned char)what;
+	ssize_t n;
 
-	/* Full (64 KiB of signals behind a stopped reaper), or closed behind a
-	 * dead one: the end-of-file will do. */
-	(void)!write(s->control, &byte, 1);
+	do
+		n = write(s->control, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	return n == 1;
 }
 
 /* Passes on what the client has sent, as far as the server's pipe takes it, and
@@ -1158,7 +1168,8 @@ static void finish_input(struct shim *s)
 static void end(struct shim *s)
 {
 	finish_input(s);
-	tell(s, CONTROL_INPUT_ENDED);
+	if (!tell(s, CONTROL_INPUT_ENDED))
+		shut(&s->control); /* the end-of-file will do */
 	if (!s->over)
 		s->over = now();
 }
@@ -1267,6 +1278,10 @@ static void pump_output(struct shim *s)
 	s->progress = now();
 	switch (pump(&s->out)) {
 	case FLOW_IN_ENDED:
+		if (errno) {
+			complain("output: %s", strerror(errno));
+			s->relay_failed = true;
+		}
 		shut(&s->out.in.fd);
 		shut(&s->out.out.fd);
 		break;
@@ -1371,7 +1386,12 @@ static void collect_children(struct shim *s)
 	int status;
 	bool inherited_died = false;
 
-	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0;) {
+	for (;;) {
+		pid_t pid = waitpid(-1, &status, WNOHANG | WUNTRACED);
+		if (pid < 0 && errno == EINTR)
+			continue;
+		if (pid <= 0)
+			break;
 		if (WIFSTOPPED(status)) {
 			if (pid == s->reaper)
 				kill(pid, SIGCONT);
@@ -1444,7 +1464,8 @@ static void end_by_signal(struct shim *s, const struct signalfd_siginfo *info)
 	s->forced = true;
 	if (!s->over)
 		s->over = now();
-	tell(s, sig);
+	if (!tell(s, sig))
+		end(s);
 }
 
 static void read_shim_signals(struct shim *s)

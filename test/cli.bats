@@ -240,14 +240,6 @@ worked() {
 	[[ $stderr == *./file*': No such file or directory'* ]]
 }
 
-@test "a script without #! runs as it does from env(1)" {
-	echo 'echo hello' >file
-	chmod +x file
-	[[ $(env ./file) == hello ]]
-	try -- ./file
-	worked hello
-}
-
 @test "the command is looked up in PATH" {
 	mkdir a b
 	echo 'echo wrong' >a/some-command
