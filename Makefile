@@ -35,6 +35,17 @@ check-interop: $(MCP_REAP) $(FIXTURES)
 	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
 	MCP_REAP=$(MCP_REAP) bats test/interop
 
+test/bin/mcp-reap-sanitized: mcp-reap.c
+	@mkdir -p test/bin
+	$(COMPILE) -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ mcp-reap.c
+
+# What is measured of a process, memory for one, is not the same there.
+check-sanitized: test/bin/mcp-reap-sanitized $(FIXTURES)
+	MCP_REAP=$(CURDIR)/test/bin/mcp-reap-sanitized MCP_REAP_SANITIZED=1 $(BATS) test
+
+check-valgrind: $(MCP_REAP) $(FIXTURES)
+	MCP_REAP=$(MCP_REAP) test/valgrind
+
 # Every system call fails once; SAMPLE=n: every nth injection only.
 check-faults: $(MCP_REAP) $(FIXTURES)
 	MCP_REAP=$(MCP_REAP) JOBS=$(JOBS) test/faults
@@ -64,4 +75,5 @@ uninstall:
 clean:
 	rm -rf mcp-reap test/bin
 
-.PHONY: all bench check check-faults check-interop compare demo soak install uninstall clean
+.PHONY: all bench check check-faults check-interop check-sanitized \
+	check-valgrind compare demo soak install uninstall clean
