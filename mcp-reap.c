@@ -1073,7 +1073,7 @@ static enum flow copy_step(struct lane *l)
 		return errno == EAGAIN || errno == EINTR ? FLOW_WAIT : FLOW_OUT_CLOSED;
 	}
 	l->start += (size_t)n;
-	l->full = false;
+	l->full = l->start < l->end; /* a turn may end here */
 	return l->start == l->end && l->end < CHUNK ? FLOW_WAIT : FLOW_MORE;
 }
 
