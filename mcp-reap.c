@@ -57,6 +57,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -252,6 +253,15 @@ static bool is_pipe(int fd)
 	struct stat st;
 
 	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+/* Whether FD, a pipe, is a FIFO of the file system's. */
+static bool has_name(int fd)
+{
+	enum { PIPEFS_MAGIC = 0x50495045 }; /* statfs(2) */
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) < 0 || fs.f_type != PIPEFS_MAGIC;
 }
 
 static void shut(int *fd)
@@ -638,7 +648,7 @@ static sigset_t ending_signals;
 struct reaper {
 	int control; /* -1: none (more) */
 	int signals; /* a signalfd */
-	int client;  /* a pidfd; -1: dead, unknown, or none of our business */
+	int client;  /* a pidfd, the truth; -1: dead, unknown, none of our business */
 	int shim;    /* a pidfd; -1: unknown */
 
 	pid_t server; /* 0: reaped */
@@ -691,10 +701,14 @@ static void terminate(struct reaper *r, int sig)
 	r->deadline = now() + (opt.kill_after >= 0 ? opt.kill_after : kill_after);
 }
 
+/* The rounds that follow find each level of a tree by the death of the one
+ * above; the walk is for those of many levels. */
 static void begin_killing(struct reaper *r)
 {
 	r->phase = KILLING;
-	if (proc_kind() == PROC_NONE && r->server)
+	if (proc_kind() == PROC_CHILDREN)
+		signal_tree(SIGKILL);
+	else if (proc_kind() == PROC_NONE && r->server)
 		kill(-r->server, SIGKILL);
 	event("signal name=KILL");
 }
@@ -967,7 +981,8 @@ __attribute__((noreturn)) static void be_reaper(char **command, const struct pip
 enum {
 	CHUNK = 65536, /* bytes: a pipe's capacity */
 	TURN = 16,     /* chunks, before the other direction gets its turn */
-	KEPT = 4096,   /* bytes of a buffer: not worth giving back */
+	KEPT = 4096,   /* bytes: not worth giving back, nor a splice */
+	MOMENT = 100,  /* ms, after which a large message is over */
 };
 
 /* One end of a lane, and what keeps us from waiting on it. */
@@ -980,14 +995,56 @@ struct end {
 	} kind;
 };
 
+/*
+ * Where the bytes of a lane are from its read to its write.  A lane has one only
+ * while it holds bytes, so most often both use the first, and one page of it.
+ */
+struct buffer {
+	char *bytes; /* CHUNK of them, in the memory that main reserves */
+	size_t touched;
+	bool in_use;
+};
+
+static struct buffer buffers[2]; /* one a lane, at most */
+
 struct lane {
 	struct end in, out;
-	bool splice;       /* both are pipes */
-	bool full;         /* wait for out, not for in */
-	char *buf;         /* CHUNK bytes, when not spliced */
-	size_t start, end; /* what in buf is still to be written */
-	size_t touched;    /* bytes of buf that have been used */
+	bool splice;           /* both are pipes */
+	bool large;            /* so was the last step, and splice(2) pays */
+	bool full;             /* wait for out, not for in */
+	struct buffer *buffer; /* NULL: holds nothing */
+	size_t start, end;     /* what in buffer is still to be written */
 };
+
+static void hold_buffer(struct lane *l)
+{
+	l->buffer = buffers[0].in_use ? &buffers[1] : &buffers[0];
+	l->buffer->in_use = true;
+}
+
+static void release_buffer(struct lane *l)
+{
+	if (l->buffer)
+		l->buffer->in_use = false;
+	l->buffer = NULL;
+}
+
+static bool worth_giving_back(const struct buffer *b)
+{
+	return !b->in_use && b->touched > KEPT;
+}
+
+/* A session is idle for most of its life: what large messages took is given
+ * back once nothing has passed for a moment. */
+static void give_memory_back(void)
+{
+	for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
+		if (!worth_giving_back(&buffers[i]))
+			continue;
+		madvise(buffers[i].bytes, CHUNK, MADV_DONTNEED);
+		buffers[i].touched = 0;
+	}
+}
 
 static ssize_t take(const struct end *e, char *buf, size_t size)
 {
@@ -1025,6 +1082,7 @@ static enum flow splice_step(struct lane *l)
 
 	if (n > 0) {
 		l->full = false;
+		l->large = n >= KEPT;
 		return n < CHUNK ? FLOW_WAIT : FLOW_MORE; /* most likely all */
 	}
 	if (n == 0) {
@@ -1042,39 +1100,53 @@ static enum flow splice_step(struct lane *l)
 	return FLOW_WAIT;
 }
 
-/* One read or write.  To a closed out, bytes are lost as they are in a pipe
- * that nobody reads to its end. */
+/* One read into the empty lane's buffer. */
+static enum flow fill(struct lane *l)
+{
+	/* Small messages are copied even from pipe to pipe: it takes less time. */
+	size_t most = l->splice ? KEPT : CHUNK;
+
+	hold_buffer(l);
+	ssize_t n = take(&l->in, l->buffer->bytes, most);
+	if (n <= 0) {
+		release_buffer(l);
+		l->full = false;
+		if (n == 0)
+			errno = 0;
+		return n < 0 && (errno == EAGAIN || errno == EINTR) ? FLOW_WAIT : FLOW_IN_ENDED;
+	}
+	l->start = 0;
+	l->end = (size_t)n;
+	l->large = l->end == most;
+	if (l->buffer->touched < l->end)
+		l->buffer->touched = l->end;
+	return FLOW_MORE;
+}
+
+/* One write, after a read if the lane is empty.  To a closed out, bytes are lost
+ * as they are in a pipe that nobody reads to its end. */
 static enum flow copy_step(struct lane *l)
 {
-	ssize_t n;
-
-	if (l->start == l->end) {
-		n = take(&l->in, l->buf, CHUNK);
-		if (n == 0) {
-			errno = 0;
-			return FLOW_IN_ENDED;
-		}
-		if (n < 0) {
-			l->full = false;
-			return errno == EAGAIN || errno == EINTR ? FLOW_WAIT : FLOW_IN_ENDED;
-		}
-		l->start = 0;
-		l->end = (size_t)n;
-		if (l->touched < l->end)
-			l->touched = l->end;
+	if (!l->buffer) {
+		enum flow flow = fill(l);
+		if (flow != FLOW_MORE)
+			return flow;
 	}
 	if (l->out.fd < 0) {
-		l->start = l->end;
+		release_buffer(l);
 		return FLOW_MORE;
 	}
-	n = give(&l->out, l->buf + l->start, l->end - l->start);
+	ssize_t n = give(&l->out, l->buffer->bytes + l->start, l->end - l->start);
 	if (n < 0) {
 		l->full = true;
 		return errno == EAGAIN || errno == EINTR ? FLOW_WAIT : FLOW_OUT_CLOSED;
 	}
 	l->start += (size_t)n;
 	l->full = l->start < l->end; /* a turn may end here */
-	return l->start == l->end && l->end < CHUNK ? FLOW_WAIT : FLOW_MORE;
+	if (l->full)
+		return FLOW_MORE;
+	release_buffer(l);
+	return l->large ? FLOW_MORE : FLOW_WAIT;
 }
 
 /* Moves what can be moved without waiting, for one turn. */
@@ -1083,15 +1155,7 @@ static enum flow pump(struct lane *l)
 	enum flow flow = FLOW_MORE;
 
 	for (int i = 0; i < TURN && flow == FLOW_MORE; i++)
-		flow = l->splice ? splice_step(l) : copy_step(l);
-	/* A session is idle for most of its life: what one large message took
-	 * is given back. */
-	if (flow == FLOW_WAIT && !l->full && l->touched > KEPT) {
-		int why = errno;
-		madvise(l->buf, CHUNK, MADV_DONTNEED);
-		l->touched = 0;
-		errno = why;
-	}
+		flow = l->splice && l->large && !l->buffer ? splice_step(l) : copy_step(l);
 	return flow;
 }
 
@@ -1102,9 +1166,9 @@ static struct end client_end(int fd, int access)
 
 	if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode))
 		return (struct end){fd, SOCKET};
-	/* A pipe is spliced; and a FIFO that is opened again when its writer has
-	 * gone reports no hang-up. */
-	if (!is_pipe(fd) && own_description(fd, access))
+	/* A FIFO that is opened again when its writer has gone reports no
+	 * hang-up; a pipe without a name does. */
+	if ((!is_pipe(fd) || !has_name(fd)) && own_description(fd, access))
 		return (struct end){fd, NONBLOCKING};
 	return (struct end){fd, BLOCKING};
 }
@@ -1123,11 +1187,10 @@ struct shim {
 	struct lane out; /* server to client */
 	int control;
 	int signals; /* a signalfd */
-	int client;  /* a pidfd; -1: unknown, dead, or none of our business */
 
-	pid_t client_pid; /* 0: outside of our PID namespace */
-	pid_t reaper;     /* 0: gone, and the tree with it */
-	int status;       /* the session's, once the reaper is gone */
+	pid_t client; /* 0: outside of our PID namespace */
+	pid_t reaper; /* 0: gone, and the tree with it */
+	int status;   /* the session's, once the reaper is gone */
 	bool server_spoke;
 	bool relay_failed; /* bytes were lost, by an error of ours */
 
@@ -1136,7 +1199,7 @@ struct shim {
 	int64_t over;        /* when the reaper was told to end; 0: not yet */
 	bool forced;         /* not ended by the end of input alone */
 	bool interrupted;    /* by the terminal's Ctrl-C */
-	int64_t progress;    /* when output could be moved last */
+	int64_t progress;    /* when output could be moved last, once the reaper is gone */
 };
 
 /* Tells the reaper WHAT: a signal to pass on, or a CONTROL_.  Returns whether it
@@ -1222,7 +1285,6 @@ static void await_reading(struct shim *s)
 static void lose_client(struct shim *s)
 {
 	say_reason(s, "client-died", "");
-	shut(&s->client);
 	s->forced = true;
 	end(s);
 }
@@ -1248,8 +1310,8 @@ static void drop_input(struct shim *s)
 {
 	shut(&s->in.out.fd);
 	s->in.splice = false;
-	s->in.start = s->in.end;
 	s->in.full = false;
+	release_buffer(&s->in);
 }
 
 static void pump_input(struct shim *s)
@@ -1275,7 +1337,8 @@ static void pump_input(struct shim *s)
 
 static void pump_output(struct shim *s)
 {
-	s->progress = now();
+	if (!s->reaper)
+		s->progress = now();
 	switch (pump(&s->out)) {
 	case FLOW_IN_ENDED:
 		if (errno) {
@@ -1306,8 +1369,6 @@ static void relay_input(struct shim *s, int in, int out)
 		note_input_ended(s);
 	if (s->in.full ? out : in)
 		pump_input(s);
-	else if (out)
-		drop_input(s);
 }
 
 static void relay_output(struct shim *s, int in, int out)
@@ -1407,18 +1468,18 @@ static void collect_children(struct shim *s)
 }
 
 /*
- * Whether a SIGCONT is PR_SET_PDEATHSIG's for the client's death.  It comes for
- * the end of the mere thread that forked us, too, and from the shell's fg.
+ * Whether a SIGCONT is for the client's death, from PR_SET_PDEATHSIG or from the
+ * reaper.  It comes for the end of the mere thread that forked us, too, and from
+ * the shell's fg.  When it comes for the death, our parent is another process
+ * already: the kernel hands us over first.
  */
 static bool client_is_dead(const struct shim *s, const struct signalfd_siginfo *cont)
 {
 	if (opt.outlive_parent)
 		return false;
-	if (s->client >= 0)
-		return ready(s->client, POLLIN);
-	if (s->client_pid == 0) /* then what comes from outside is all there is */
+	if (s->client == 0) /* then what comes from outside is all there is */
 		return cont->ssi_pid == 0;
-	return getppid() != s->client_pid;
+	return getppid() != s->client;
 }
 
 /*
@@ -1492,13 +1553,15 @@ static void read_shim_signals(struct shim *s)
 	}
 }
 
-/* poll(2)'s timeout: none while nothing ends. */
+/* poll(2)'s timeout: none while nothing ends, but for one after a large message. */
 static int shim_timeout(const struct shim *s)
 {
 	if (!s->reaper && s->forced)
 		return until(s->progress + STUCK_MAX);
 	if (s->input_ended && !s->over)
 		return s->unread_poll;
+	if (worth_giving_back(&buffers[0]) || worth_giving_back(&buffers[1]))
+		return MOMENT;
 	return -1;
 }
 
@@ -1517,12 +1580,11 @@ static struct pollfd watched(const struct end *e, bool waited_for, short events)
  * client has all output. */
 static void relay_session(struct shim *s)
 {
-	enum { SIGNALS, CLIENT, IN_IN, IN_OUT, OUT_IN, OUT_OUT, N };
+	enum { SIGNALS, IN_IN, IN_OUT, OUT_IN, OUT_OUT, N };
 
 	while (s->reaper || s->out.in.fd >= 0) {
 		struct pollfd fds[N] = {
 			[SIGNALS] = {.fd = s->signals, .events = POLLIN},
-			[CLIENT] = {.fd = s->client, .events = POLLIN},
 			[IN_IN] = watched(&s->in.in, !s->in.full, POLLIN),
 			[IN_OUT] = watched(&s->in.out, s->in.full, POLLOUT),
 			[OUT_IN] = watched(&s->out.in, !s->out.full, POLLIN),
@@ -1533,18 +1595,21 @@ static void relay_session(struct shim *s)
 		fds[IN_IN].events |= POLLRDHUP;
 		if (s->in.full && s->input_ended)
 			fds[IN_IN].fd = -1;
+		if (!s->in.full)
+			fds[IN_OUT].fd = -1;
 		if (s->out.full)
 			fds[OUT_IN].fd = -1;
 
-		if (poll(fds, N, shim_timeout(s)) < 0)
+		int n = poll(fds, N, shim_timeout(s));
+		if (n < 0)
 			continue;
+		if (n == 0)
+			give_memory_back();
 
 		if (s->out.in.fd >= 0)
 			relay_output(s, fds[OUT_IN].revents, fds[OUT_OUT].revents);
 		if (s->in.in.fd >= 0)
 			relay_input(s, fds[IN_IN].revents, fds[IN_OUT].revents);
-		if (fds[CLIENT].revents)
-			lose_client(s);
 		if (fds[SIGNALS].revents)
 			read_shim_signals(s);
 
@@ -1680,24 +1745,26 @@ static int take_signals(void)
 }
 
 /*
- * Finds the client and watches it.  The pidfd is the truth; SIGCONT for its
- * death wakes us should we be stopped then, does no harm when it comes for
- * nothing, and stands alone where there is no pidfd.
+ * Finds the client.  SIGCONT for its death wakes us should we be stopped then,
+ * and does no harm when it comes for nothing.  Returns its pidfd for the reaper
+ * to watch, -1 if there is none.
  */
-static void watch_client(struct shim *s)
+static int watch_client(struct shim *s)
 {
-	s->client = -1;
+	int client = -1;
+
 	if (opt.outlive_parent)
-		return;
+		return -1;
 	prctl(PR_SET_PDEATHSIG, SIGCONT);
-	s->client_pid = getppid();
-	if (s->client_pid != 0)
-		s->client = pidfd_open_of(s->client_pid);
+	s->client = getppid();
+	if (s->client != 0)
+		client = pidfd_open_of(s->client);
 	/* Still our parent, it was not recycled when the pidfd was opened. */
-	if (getppid() != s->client_pid) {
+	if (getppid() != s->client) {
 		complain("client: died before the session began");
 		exit(EXIT_OURS);
 	}
+	return client;
 }
 
 static void make_pipes(struct pipes *p)
@@ -1751,9 +1818,11 @@ int main(int argc, char **argv)
 	reserve_stdio();
 	struct memory *memory = reserve_memory();
 	found = memory->found;
+	buffers[0].bytes = memory->buffers[0];
+	buffers[1].bytes = memory->buffers[1];
 	shim_pid = getpid();
 	s.signals = take_signals();
-	watch_client(&s);
+	int client = watch_client(&s);
 	if (waitid(P_ALL, 0, &(siginfo_t){0}, WEXITED | WNOHANG | WNOWAIT) == 0)
 		note_inherited_children(0); /* rare: most often it is ECHILD */
 	make_pipes(&pipes);
@@ -1764,14 +1833,14 @@ int main(int argc, char **argv)
 	if (s.reaper < 0)
 		fail("fork");
 	if (s.reaper == 0)
-		be_reaper(command, &pipes, s.signals, s.client);
+		be_reaper(command, &pipes, s.signals, client);
 	event("start shim=%d reaper=%d client=%d command=%s", (int)shim_pid, (int)s.reaper,
-	      (int)s.client_pid, *command);
+	      (int)s.client, *command);
 
 	/* What else the client handed down may be other servers' pipes, whose
 	 * end-of-file we would hold back. */
 	s.control = pipes.control[1];
-	int keep[] = {s.signals, s.client, s.control, pipes.input[1], pipes.output[0]};
+	int keep[] = {s.signals, s.control, pipes.input[1], pipes.output[0]};
 	close_all_but(STDERR_FILENO + 1, keep, sizeof keep / sizeof *keep);
 	fcntl(s.control, F_SETFL, O_NONBLOCK);
 
@@ -1779,13 +1848,11 @@ int main(int argc, char **argv)
 		.in = client_end(STDIN_FILENO, O_RDONLY),
 		.out = server_end(pipes.input[1]),
 		.splice = is_pipe(STDIN_FILENO),
-		.buf = memory->buffers[0],
 	};
 	s.out = (struct lane){
 		.in = server_end(pipes.output[0]),
 		.out = client_end(STDOUT_FILENO, O_WRONLY),
 		.splice = is_pipe(STDOUT_FILENO),
-		.buf = memory->buffers[1],
 	};
 	own_description(STDERR_FILENO, O_WRONLY);
 	relay_session(&s);
