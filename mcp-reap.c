@@ -518,7 +518,8 @@ static void push_own_children(void)
 static bool signal_one(pid_t pid, int pidfd, int sig)
 {
 	if (pidfd >= 0 && pidfd_signal(pidfd, sig) == 0) {
-		pidfd_signal(pidfd, SIGCONT);
+		if (sig != SIGKILL)
+			pidfd_signal(pidfd, SIGCONT);
 		return true;
 	}
 	/* EPERM can be a seccomp profile's that does not know the call. */
