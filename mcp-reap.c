@@ -107,10 +107,13 @@ enum {
 static struct {
 	int64_t grace;
 	int64_t kill_after; /* -1: KILL_AFTER, or KILL_AFTER_SILENT */
+	int64_t idle_stop;  /* -1: never */
+	bool drop_launcher;
+	bool json_only;
 	bool no_new_privs;
 	bool outlive_parent;
 	bool verbose;
-} opt = {.grace = GRACE, .kill_after = -1};
+} opt = {.grace = GRACE, .kill_after = -1, .idle_stop = -1};
 
 static const char usage[] =
 	"Usage: mcp-reap [OPTION]... [--] COMMAND [ARG]...\n"
@@ -120,6 +123,11 @@ static const char usage[] =
 	"  -g, --grace=DURATION       from the end of input to SIGTERM [2s]\n"
 	"  -k, --kill-after=DURATION  from SIGTERM to SIGKILL\n"
 	"                               [2s; 10s before COMMAND's first output]\n"
+	"  -i, --idle-stop=DURATION   end COMMAND when nothing has passed for so long and\n"
+	"                               nothing is awaited; start it again when needed\n"
+	"  -l, --drop-launcher        once COMMAND, an npx, has started the server, end\n"
+	"                               npx itself, which only waits\n"
+	"  -j, --json-only            send lines that are not JSON to stderr, not stdout\n"
 	"  -x, --no-new-privs         COMMAND cannot gain privileges (setuid)\n"
 	"  -o, --outlive-parent       our parent may exit; only stdio and signals\n"
 	"                               end the session\n"
@@ -135,6 +143,9 @@ static const char usage[] =
 static const struct option long_options[] = {
 	{"grace",          required_argument, NULL, 'g'},
 	{"kill-after",     required_argument, NULL, 'k'},
+	{"idle-stop",      required_argument, NULL, 'i'},
+	{"drop-launcher",  no_argument,       NULL, 'l'},
+	{"json-only",      no_argument,       NULL, 'j'},
 	{"no-new-privs",   no_argument,       NULL, 'x'},
 	{"outlive-parent", no_argument,       NULL, 'o'},
 	{"verbose",        no_argument,       NULL, 'v'},
@@ -383,6 +394,25 @@ static const char *command_of(pid_t pid)
 		return "?";
 	name[strcspn(name, "\n")] = '\0';
 	return name;
+}
+
+/* PID's memory in KiB: its share of it, or all if that may not be read. */
+static int64_t memory_of(pid_t pid)
+{
+	static const struct {
+		const char *file, *field;
+	} sources[] = {{"smaps_rollup", "\nPss:"}, {"status", "\nVmRSS:"}};
+	char path[48], text[2048];
+
+	for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+		snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, sources[i].file);
+		if (!read_small(path, text, sizeof text))
+			continue;
+		char *at = strstr(text, sources[i].field);
+		if (at)
+			return strtoll(at + strlen(sources[i].field), NULL, 10);
+	}
+	return 0;
 }
 
 /* How children can be found here. */
@@ -637,11 +667,93 @@ static void name_the_unkillable(void)
 	nfound = first;
 }
 
+/* ---- Launchers ---------------------------------------------------------- */
+
+/* What only waits for the server that it has started, in a chain of them: npm exec
+ * (npx), and the shell that it puts in between. */
+enum { LAUNCHERS_MAX = 4 };
+
+/* What /proc/PID/FILE points to, as stat(2) sees it: a number, 0 for none. */
+static ino_t inode_of(pid_t pid, const char *file)
+{
+	char path[48];
+	struct stat st;
+
+	snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
+	return stat(path, &st) == 0 && S_ISFIFO(st.st_mode) ? st.st_ino : 0;
+}
+
+/* Whether the shell command is a single program with its arguments, so that
+ * nothing comes after it.  Better no than a wrong yes. */
+static bool is_plain_command(const char *command)
+{
+	for (bool quoted = false; *command; command++) {
+		if (*command == '\'')
+			quoted = !quoted;
+		else if (!quoted && strchr(";&|<>()`$\n", *command))
+			return false;
+	}
+	return true;
+}
+
+/* Whether PID's program is one of NAMES, a list that NULL ends. */
+static bool runs(pid_t pid, const char *const names[])
+{
+	char path[48], exe[PATH_MAX];
+
+	snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+	ssize_t n = readlink(path, exe, sizeof exe - 1);
+	if (n <= 0)
+		return false;
+	exe[n] = '\0';
+	const char *name = strrchr(exe, '/');
+	for (; name && *names; names++)
+		if (strcmp(name + 1, *names) == 0)
+			return true;
+	return false;
+}
+
+/* npm says what it does in its process title. */
+static bool is_npm_exec(pid_t pid)
+{
+	static const char *const node[] = {"node", "nodejs", NULL};
+	char path[48], title[16];
+
+	snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+	return runs(pid, node) && read_small(path, title, sizeof title) &&
+	       strncmp(title, "npm exec ", 9) == 0;
+}
+
+static bool is_shell_of_npm(pid_t pid)
+{
+	static const char *const shells[] = {"sh", "dash", "bash", "ash", "busybox", NULL};
+	char path[48], line[4096] = "";
+
+	snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+	if (!runs(pid, shells) || !read_small(path, line, sizeof line))
+		return false;
+	const char *flag = line + strlen(line) + 1;
+	/* Cut off, it is not known to its end. */
+	return strcmp(flag, "-c") == 0 && is_plain_command(flag + 3) &&
+	       (size_t)(flag - line) + 3 + strlen(flag + 3) < sizeof line - 1;
+}
+
+/* PID's child, if it has exactly one; else 0. */
+static pid_t only_child(pid_t pid)
+{
+	size_t first = nfound;
+
+	push_children(pid);
+	pid_t child = nfound == first + 1 ? found[first] : 0;
+	nfound = first;
+	return child;
+}
+
 /* ---- Reaper ------------------------------------------------------------- */
 
 /* What comes through the control pipe besides numbers of signals to pass on.
  * End-of-file there means: the shim is gone, end the session. */
-enum { CONTROL_INPUT_ENDED = 100, CONTROL_SERVER_SPOKE = 101 };
+enum { CONTROL_INPUT_ENDED = 100, CONTROL_SERVER_SPOKE, CONTROL_FIRST_MESSAGE };
 
 /* The signals that end a session; without SIGHUP under nohup(1). */
 static sigset_t ending_signals;
@@ -652,8 +764,12 @@ struct reaper {
 	int client;  /* a pidfd, the truth; -1: dead, unknown, none of our business */
 	int shim;    /* a pidfd; -1: unknown */
 
-	pid_t server; /* 0: reaped */
-	int status;   /* the server's, once it is reaped */
+	pid_t server;                   /* 0: reaped */
+	pid_t group;                    /* the process group that it was started in */
+	ino_t input, output;            /* the server's pipes */
+	pid_t launchers[LAUNCHERS_MAX]; /* dropped, and not reaped yet */
+	size_t nlaunchers;
+	int status; /* the server's, once it is reaped */
 	bool server_spoke;
 
 	enum { RUNNING, ENDING, TERMINATING, KILLING } phase;
@@ -664,6 +780,13 @@ struct reaper {
 	bool client_died;
 };
 
+/* Signals the group that the server is in, and was started in.  Its number stays
+ * while a member, the server, is not reaped.  Returns whether it was there. */
+static bool signal_group(const struct reaper *r, int sig)
+{
+	return r->server && getpgid(r->server) == r->group && kill(-r->group, sig) == 0;
+}
+
 /* The end of input: the server has the grace to exit by itself. */
 static void end_session(struct reaper *r)
 {
@@ -672,8 +795,7 @@ static void end_session(struct reaper *r)
 	r->phase = ENDING;
 	r->deadline = now() + opt.grace;
 	/* Stopped with its terminal's job, it could not see the end. */
-	if (r->server)
-		kill(-r->server, SIGCONT);
+	signal_group(r, SIGCONT);
 }
 
 /* Signals the tree with SIG.  The clock that runs to SIGKILL is started, but
@@ -686,10 +808,8 @@ static void terminate(struct reaper *r, int sig)
 	if (proc_kind() != PROC_NONE) {
 		count = signal_tree(sig);
 	} else {
-		/* The group's number stays while its leader is not reaped. */
-		count = r->server && kill(-r->server, sig) == 0;
-		if (r->server)
-			kill(-r->server, SIGCONT);
+		count = signal_group(r, sig);
+		signal_group(r, SIGCONT);
 		if (r->phase < TERMINATING)
 			complain("/proc: not usable: what has left the server's process group "
 				 "may be left running");
@@ -709,8 +829,8 @@ static void begin_killing(struct reaper *r)
 	r->phase = KILLING;
 	if (proc_kind() == PROC_CHILDREN)
 		signal_tree(SIGKILL);
-	else if (proc_kind() == PROC_NONE && r->server)
-		kill(-r->server, SIGKILL);
+	else if (proc_kind() == PROC_NONE)
+		signal_group(r, SIGKILL);
 	event("signal name=KILL");
 }
 
@@ -726,10 +846,11 @@ static void nudge_shim(const struct reaper *r)
 static void pass_on(struct reaper *r, int sig)
 {
 	if (!sigismember(&ending_signals, sig)) {
-		/* The group's number stays while its leader is not reaped.  Job
-		 * control is for all of the group, as a terminal does it. */
-		if (r->server)
-			kill(sig == SIGTSTP || sig == SIGCONT ? -r->server : r->server, sig);
+		/* Job control is for all of the group, as a terminal does it. */
+		if (sig == SIGTSTP || sig == SIGCONT)
+			signal_group(r, sig);
+		else if (r->server)
+			kill(r->server, sig);
 	} else if (sigismember(&r->asked, sig)) {
 		if (r->phase != KILLING)
 			begin_killing(r); /* asked twice: now */
@@ -740,6 +861,81 @@ static void pass_on(struct reaper *r, int sig)
 		if (!sigismember(&r->sent, sig) && (r->phase < TERMINATING || r->server_spoke))
 			terminate(r, sig);
 		nudge_shim(r); /* to close the server's stdin, now that it has SIG */
+	}
+}
+
+static int exit_status(const siginfo_t *dead)
+{
+	return dead->si_code == CLD_EXITED ? dead->si_status : 128 + dead->si_status;
+}
+
+/* Whether PID has the server's pipes as its stdin and stdout. */
+static bool has_our_pipes(const struct reaper *r, pid_t pid)
+{
+	return inode_of(pid, "fd/0") == r->input && inode_of(pid, "fd/1") == r->output;
+}
+
+/*
+ * Ends the launchers above the server, which then is our child, and keeps the
+ * process group that they were in.  No stranger is hit: the first is our own child;
+ * of each other one the pidfd is opened, then its parent read, as in signal_below,
+ * and the parent is held likewise.  Should the server exit meanwhile, its launcher
+ * has its status, or has been killed: reap() looks.
+ */
+static void drop_launcher(struct reaper *r)
+{
+	pid_t chain[LAUNCHERS_MAX + 1] = {r->server};
+	int fds[LAUNCHERS_MAX + 1] = {-1, -1, -1, -1, -1};
+	size_t n = 0;
+	const char *why = NULL;
+
+	if (r->phase != RUNNING || !r->server || r->nlaunchers)
+		return;
+	if (proc_kind() != PROC_CHILDREN || !has_our_pipes(r, r->server))
+		why = "unknown";
+	while (!why && n < LAUNCHERS_MAX &&
+	       (n == 0 ? is_npm_exec(chain[0]) : is_shell_of_npm(chain[n]))) {
+		pid_t child = only_child(chain[n]);
+		fds[n + 1] = child ? pidfd_open_of(child) : -1;
+		if (fds[n + 1] < 0 || parent_of(child) != chain[n])
+			why = "not-one-child";
+		else if (!has_our_pipes(r, child))
+			why = "other-pipes";
+		chain[++n] = child;
+	}
+	if (!why && n == 0)
+		why = "not-npx";
+	if (why) {
+		event("launcher-kept pid=%d reason=%s", (int)r->server, why);
+	} else {
+		r->server = chain[n];
+		r->nlaunchers = n;
+		for (size_t i = 0; i < n; i++) {
+			event("launcher-dropped pid=%d command=%s", (int)chain[i],
+			      command_of(chain[i]));
+			r->launchers[i] = chain[i];
+			if (i == 0)
+				kill(chain[0], SIGKILL);
+			else
+				pidfd_signal(fds[i], SIGKILL);
+		}
+	}
+	for (size_t i = 1; i <= n && i <= LAUNCHERS_MAX; i++)
+		shut(&fds[i]);
+}
+
+/* Notes the death of a launcher.  After the last one the server is our child, or
+ * it has exited under it, and the session is over. */
+static void forget_launcher(struct reaper *r, const siginfo_t *dead)
+{
+	for (size_t i = 0; i < r->nlaunchers; i++) {
+		if (r->launchers[i] != dead->si_pid)
+			continue;
+		r->launchers[i] = r->launchers[--r->nlaunchers];
+		if (r->nlaunchers == 0 && r->server && parent_of(r->server) != getpid()) {
+			r->server = 0;
+			r->status = exit_status(dead);
+		}
 	}
 }
 
@@ -759,6 +955,8 @@ static void read_control(struct reaper *r)
 			end_session(r);
 		else if (bytes[i] == CONTROL_SERVER_SPOKE)
 			r->server_spoke = true;
+		else if (bytes[i] == CONTROL_FIRST_MESSAGE)
+			drop_launcher(r);
 		else
 			pass_on(r, bytes[i]);
 	}
@@ -783,11 +981,6 @@ static void wake_shim(struct reaper *r)
 	shut(&r->client);
 	nudge_shim(r);
 	end_session(r);
-}
-
-static int exit_status(const siginfo_t *dead)
-{
-	return dead->si_code == CLD_EXITED ? dead->si_status : 128 + dead->si_status;
 }
 
 static void report_death(const siginfo_t *dead)
@@ -819,11 +1012,12 @@ static bool reap(struct reaper *r)
 		if (dead.si_pid == r->server) {
 			/* Once reaped, its group's number could be anyone's. */
 			if (proc_kind() == PROC_NONE)
-				kill(-r->server, SIGKILL);
+				signal_group(r, SIGKILL);
 			r->server = 0;
 			r->status = exit_status(&dead);
 		}
 		waitpid(dead.si_pid, NULL, 0);
+		forget_launcher(r, &dead);
 		forget_inherited(dead.si_pid);
 	}
 	if (ninherited == 0)
@@ -907,6 +1101,10 @@ static struct {
 	struct sigaction chld;
 } inherited_signals;
 
+/* Stderr likewise, for --idle-stop: what we have made of our own is not to be
+ * inherited. */
+static int kept_stderr = -1;
+
 __attribute__((noreturn)) static void exec_server(char **command, const struct pipes *p,
 						  pid_t reaper)
 {
@@ -917,6 +1115,8 @@ __attribute__((noreturn)) static void exec_server(char **command, const struct p
 
 	setpgid(0, 0);
 	if (dup2(p->input[0], STDIN_FILENO) < 0 || dup2(p->output[1], STDOUT_FILENO) < 0)
+		fail("dup2");
+	if (kept_stderr >= 0 && dup2(kept_stderr, STDERR_FILENO) < 0)
 		fail("dup2");
 	if (opt.no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		fail("no-new-privs");
@@ -955,6 +1155,9 @@ __attribute__((noreturn)) static void be_reaper(char **command, const struct pip
 	int shim = pidfd_open_of(shim_pid);
 	if (getppid() != shim_pid) /* dead, and the number perhaps recycled */
 		shut(&shim);
+	struct stat input = {0}, output = {0};
+	fstat(p->input[0], &input);
+	fstat(p->output[1], &output);
 	int keep[] = {STDERR_FILENO, p->control[0], signals, client, shim};
 	close_all_but(0, keep, sizeof keep / sizeof *keep);
 	own_description(STDERR_FILENO, O_WRONLY);
@@ -965,6 +1168,9 @@ __attribute__((noreturn)) static void be_reaper(char **command, const struct pip
 		.client = client,
 		.shim = shim,
 		.server = server,
+		.group = server,
+		.input = input.st_ino,
+		.output = output.st_ino,
 		.status = EXIT_OURS,
 	};
 	sigemptyset(&r.asked);
@@ -975,6 +1181,506 @@ __attribute__((noreturn)) static void be_reaper(char **command, const struct pip
 	if (r.client_died)
 		nudge_shim(&r);
 	_exit(r.status);
+}
+
+/* ---- Messages of the protocol ------------------------------------------- */
+
+/*
+ * What --idle-stop and --drop-launcher have to know of the JSON-RPC messages that
+ * pass, a line each.  The bytes are read as they pass, whatever their number.
+ * What is not one JSON object, or could be read in two ways (a member twice, an id
+ * too long to keep), is no object: when in doubt, nothing is stopped.
+ */
+
+enum {
+	ID_MAX = 120,     /* bytes */
+	NAME_SIZE = 48,   /* bytes of a method or a protocol version */
+	DEPTH_MAX = 1024, /* of objects and arrays */
+};
+
+/* A request's id, decoded.  Kind: '"' a string, '0' a number, 0 none. */
+struct id {
+	char kind;
+	unsigned char size;
+	char bytes[ID_MAX];
+};
+
+/* The members that matter: of the message, of params, of result. */
+enum member {
+	OTHER = 0,
+	ID = 1 << 0,
+	METHOD = 1 << 1,
+	PARAMS = 1 << 2,
+	RESULT = 1 << 3,
+	ERROR = 1 << 4,
+	REQUEST_ID = 1 << 5,
+	URI = 1 << 6,
+	TASK = 1 << 7,
+	PROTOCOL_VERSION = 1 << 8,
+};
+
+/* clang-format off */
+static const struct {
+	enum member within; /* OTHER: the message itself */
+	const char *key;
+	enum member member;
+} members[] = {
+	{OTHER,  "id",              ID},
+	{OTHER,  "method",          METHOD},
+	{OTHER,  "params",          PARAMS},
+	{OTHER,  "result",          RESULT},
+	{OTHER,  "error",           ERROR},
+	{PARAMS, "requestId",       REQUEST_ID},
+	{PARAMS, "uri",             URI},
+	{PARAMS, "task",            TASK},
+	{RESULT, "protocolVersion", PROTOCOL_VERSION},
+};
+/* clang-format on */
+
+struct scanner {
+	/* The line, once it is over: */
+	bool over;
+	bool object;   /* one JSON object, and nothing in doubt */
+	unsigned seen; /* members */
+	struct id id, request_id;
+	char method[NAME_SIZE], version[NAME_SIZE];
+	uint64_t uri; /* a hash */
+
+	/* On the way: */
+	char first; /* byte that is no blank; 0: none yet */
+	enum {
+		VALUE,
+		VALUE_OR_END,
+		KEY,
+		KEY_OR_END,
+		COLON,
+		AFTER,
+		STRING,
+		ESCAPE,
+		HEX,
+		LITERAL,
+		MINUS,
+		ZERO,
+		DIGITS,
+		POINT,
+		FRACTION,
+		EXPONENT,
+		SIGN,
+		POWER,
+		DONE,
+		BAD,
+	} state;
+	unsigned depth;
+	uint64_t objects[DEPTH_MAX / 64]; /* by depth: an object, or an array */
+	enum member within;               /* the member of the message that we are in */
+	enum member member;               /* whose value comes, or is here */
+	bool is_key;
+	bool wanted;         /* the string or number is kept in text */
+	const char *literal; /* what is left of it */
+	unsigned hex_left, code, high;
+	char text[ID_MAX];
+	size_t size; /* of the whole text, which may be larger */
+	uint64_t hash;
+};
+
+static void put(struct scanner *s, unsigned c)
+{
+	if (s->size < sizeof s->text)
+		s->text[s->size] = (char)c;
+	s->size++;
+	s->hash = (s->hash ^ c) * 0x100000001b3; /* FNV-1a */
+}
+
+static void put_utf8(struct scanner *s, unsigned code)
+{
+	if (code < 0x80) {
+		put(s, code);
+	} else if (code < 0x800) {
+		put(s, 0xc0 | code >> 6);
+		put(s, 0x80 | (code & 0x3f));
+	} else if (code < 0x10000) {
+		put(s, 0xe0 | code >> 12);
+		put(s, 0x80 | (code >> 6 & 0x3f));
+		put(s, 0x80 | (code & 0x3f));
+	} else {
+		put(s, 0xf0 | code >> 18);
+		put(s, 0x80 | (code >> 12 & 0x3f));
+		put(s, 0x80 | (code >> 6 & 0x3f));
+		put(s, 0x80 | (code & 0x3f));
+	}
+}
+
+/* Half of a surrogate pair that stays alone is kept as what it is. */
+static void flush_high(struct scanner *s)
+{
+	if (s->high)
+		put_utf8(s, s->high);
+	s->high = 0;
+}
+
+/* A \u escape. */
+static void put_escaped(struct scanner *s, unsigned code)
+{
+	if (s->high && code >= 0xdc00 && code < 0xe000) {
+		put_utf8(s, 0x10000 + ((s->high - 0xd800) << 10) + (code - 0xdc00));
+		s->high = 0;
+		return;
+	}
+	flush_high(s);
+	if (code >= 0xd800 && code < 0xdc00)
+		s->high = code;
+	else
+		put_utf8(s, code);
+}
+
+static void begin_text(struct scanner *s, bool wanted)
+{
+	s->wanted = wanted;
+	s->size = 0;
+	s->high = 0;
+	s->hash = 0xcbf29ce484222325;
+}
+
+static bool in_object(const struct scanner *s)
+{
+	return s->depth > 0 && s->objects[(s->depth - 1) / 64] >> (s->depth - 1) % 64 & 1;
+}
+
+/* Whether keys matter here. */
+static bool is_watched(const struct scanner *s)
+{
+	return s->depth == 1 || (s->depth == 2 && (s->within == PARAMS || s->within == RESULT));
+}
+
+static void end_key(struct scanner *s)
+{
+	enum member within = s->depth == 1 ? OTHER : s->within;
+
+	s->state = COLON;
+	s->member = OTHER;
+	for (size_t i = 0; s->wanted && i < sizeof members / sizeof *members; i++)
+		if (members[i].within == within && s->size == strlen(members[i].key) &&
+		    memcmp(s->text, members[i].key, s->size) == 0)
+			s->member = members[i].member;
+	if (s->seen & s->member)
+		s->state = BAD; /* twice: who knows which one counts */
+	s->seen |= s->member;
+	if (s->depth == 1)
+		s->within = s->member;
+}
+
+static void keep_name(struct scanner *s, char name[NAME_SIZE])
+{
+	if (s->size < NAME_SIZE && !memchr(s->text, '\0', s->size)) {
+		memcpy(name, s->text, s->size);
+		name[s->size] = '\0';
+	} else {
+		strcpy(name, "?");
+	}
+}
+
+static void keep_id(struct scanner *s, struct id *id, char kind)
+{
+	if (s->size > ID_MAX) {
+		s->state = BAD;
+		return;
+	}
+	id->kind = kind;
+	id->size = (unsigned char)s->size;
+	memcpy(id->bytes, s->text, s->size);
+}
+
+/* A value of KIND has ended: '"' a string, '0' a number, 'n' null, or another. */
+static void end_value(struct scanner *s, char kind)
+{
+	s->state = s->depth ? AFTER : DONE;
+	switch (s->member) {
+	case ID:
+	case REQUEST_ID:
+		if (kind == '"' || kind == '0')
+			keep_id(s, s->member == ID ? &s->id : &s->request_id, kind);
+		else if (kind != 'n')
+			s->state = BAD;
+		break;
+	case METHOD:
+		if (kind == '"')
+			keep_name(s, s->method);
+		else
+			s->state = BAD;
+		break;
+	case PROTOCOL_VERSION:
+		if (kind == '"')
+			keep_name(s, s->version);
+		break;
+	case URI:
+		s->uri = s->hash;
+		break;
+	default:
+		break;
+	}
+	s->member = OTHER;
+}
+
+static void open_container(struct scanner *s, char c)
+{
+	if (s->depth == DEPTH_MAX || (s->depth == 0 && c != '{') ||
+	    s->member & (ID | METHOD | REQUEST_ID)) {
+		s->state = BAD;
+		return;
+	}
+	uint64_t bit = (uint64_t)1 << s->depth % 64;
+	if (c == '{')
+		s->objects[s->depth / 64] |= bit;
+	else
+		s->objects[s->depth / 64] &= ~bit;
+	s->depth++;
+	s->member = OTHER;
+	s->state = c == '{' ? KEY_OR_END : VALUE_OR_END;
+}
+
+static void close_container(struct scanner *s, char c)
+{
+	if (s->depth == 0 || in_object(s) != (c == '}')) {
+		s->state = BAD;
+		return;
+	}
+	s->depth--;
+	s->member = OTHER;
+	s->state = s->depth ? AFTER : DONE;
+}
+
+static void begin_value(struct scanner *s, char c)
+{
+	bool wanted = s->member & (ID | METHOD | REQUEST_ID | URI | PROTOCOL_VERSION);
+
+	if (c == '{' || c == '[') {
+		open_container(s, c);
+	} else if (s->depth == 0) {
+		s->state = BAD;
+	} else if (c == '"') {
+		s->is_key = false;
+		begin_text(s, wanted);
+		s->state = STRING;
+	} else if (c == '-' || isdigit((unsigned char)c)) {
+		begin_text(s, wanted);
+		put(s, (unsigned char)c);
+		s->state = c == '-' ? MINUS : c == '0' ? ZERO : DIGITS;
+	} else {
+		s->literal = c == 't' ? "rue" : c == 'f' ? "alse" : c == 'n' ? "ull" : NULL;
+		s->state = s->literal ? LITERAL : BAD;
+		s->is_key = c == 'n'; /* for want of another place */
+	}
+}
+
+/* The next state within a number, or BAD for one that does not go on so. */
+static int after_digit(const struct scanner *s, char c)
+{
+	bool digit = isdigit((unsigned char)c);
+
+	switch (s->state) {
+	case MINUS:
+		return c == '0' ? ZERO : digit ? DIGITS : BAD;
+	case ZERO:
+	case DIGITS:
+		if (digit && s->state == DIGITS)
+			return DIGITS;
+		return c == '.' ? POINT : c == 'e' || c == 'E' ? EXPONENT : BAD;
+	case POINT:
+		return digit ? FRACTION : BAD;
+	case FRACTION:
+		return digit ? FRACTION : c == 'e' || c == 'E' ? EXPONENT : BAD;
+	case EXPONENT:
+		return c == '+' || c == '-' ? SIGN : digit ? POWER : BAD;
+	default: /* SIGN, POWER */
+		return digit ? POWER : BAD;
+	}
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+static void scan_escape(struct scanner *s, char c)
+{
+	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+	const char *at = c ? strchr(from, c) : NULL;
+
+	s->state = STRING;
+	if (c == 'u') {
+		s->state = HEX;
+		s->hex_left = 4;
+		s->code = 0;
+	} else if (!at) {
+		s->state = BAD;
+	} else if (s->wanted) {
+		flush_high(s);
+		put(s, (unsigned char)to[at - from]);
+	}
+}
+
+static void scan_hex(struct scanner *s, char c)
+{
+	if (!isxdigit((unsigned char)c)) {
+		s->state = BAD;
+		return;
+	}
+	s->code = s->code << 4 |
+		  (unsigned)(isdigit((unsigned char)c) ? c - '0' : (c | 0x20) - 'a' + 10);
+	if (--s->hex_left > 0)
+		return;
+	s->state = STRING;
+	if (s->wanted)
+		put_escaped(s, s->code);
+}
+
+/* One byte, which is neither in a string nor the end of the line. */
+static void scan_byte(struct scanner *s, char c)
+{
+	switch (s->state) {
+	case VALUE_OR_END:
+	case VALUE:
+		if (s->state == VALUE_OR_END && c == ']')
+			close_container(s, c);
+		else if (!is_blank(c))
+			begin_value(s, c);
+		break;
+	case KEY_OR_END:
+	case KEY:
+		if (s->state == KEY_OR_END && c == '}') {
+			close_container(s, c);
+		} else if (c == '"') {
+			s->is_key = true;
+			begin_text(s, is_watched(s));
+			s->state = STRING;
+		} else if (!is_blank(c)) {
+			s->state = BAD;
+		}
+		break;
+	case COLON:
+		if (c == ':')
+			s->state = VALUE;
+		else if (!is_blank(c))
+			s->state = BAD;
+		break;
+	case AFTER:
+		if (c == ',')
+			s->state = in_object(s) ? KEY : VALUE;
+		else if (c == '}' || c == ']')
+			close_container(s, c);
+		else if (!is_blank(c))
+			s->state = BAD;
+		break;
+	case LITERAL:
+		if (c != *s->literal)
+			s->state = BAD;
+		else if (!*++s->literal)
+			end_value(s, s->is_key ? 'n' : 't');
+		break;
+	case DONE:
+		if (!is_blank(c))
+			s->state = BAD;
+		break;
+	case ESCAPE:
+		scan_escape(s, c);
+		break;
+	case HEX:
+		scan_hex(s, c);
+		break;
+	default: { /* in a number */
+		int next = after_digit(s, c);
+		if (next == BAD && (s->state == ZERO || s->state == DIGITS ||
+				    s->state == FRACTION || s->state == POWER)) {
+			end_value(s, '0');
+			if (s->state != BAD)
+				scan_byte(s, c);
+			return;
+		}
+		if (next != BAD && s->wanted)
+			put(s, (unsigned char)c);
+		s->state = next;
+	}
+	}
+}
+
+/* Bytes in a string, up to one that needs care: returns how many. */
+static size_t scan_string(struct scanner *s, const char *bytes, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && bytes[i] != '"' && bytes[i] != '\\' && (unsigned char)bytes[i] >= 0x20)
+		i++;
+	if (!s->wanted)
+		return i;
+	if (i > 0)
+		flush_high(s);
+	for (size_t j = 0; j < i; j++)
+		put(s, (unsigned char)bytes[j]);
+	return i;
+}
+
+static void begin_line(struct scanner *s)
+{
+	s->over = false;
+	s->object = false;
+	s->seen = 0;
+	s->id.kind = s->request_id.kind = 0;
+	s->method[0] = s->version[0] = '\0';
+	s->uri = 0;
+	s->first = 0;
+	s->state = VALUE;
+	s->depth = 0;
+	s->within = s->member = OTHER;
+}
+
+/* Whether the scanner is within a line. */
+static bool in_line(const struct scanner *s)
+{
+	return !s->over && (s->first || s->state != VALUE);
+}
+
+/* Reads up to N of BYTES, but not beyond the end of a line; returns how many. */
+static size_t scan(struct scanner *s, const char *bytes, size_t n)
+{
+	size_t i = 0;
+
+	if (s->over)
+		begin_line(s);
+	while (i < n) {
+		char c;
+
+		if (s->state == BAD) {
+			const char *end = memchr(bytes + i, '\n', n - i);
+			if (!end)
+				return n;
+			i = (size_t)(end - bytes);
+		} else if (s->state == STRING) {
+			i += scan_string(s, bytes + i, n - i);
+			if (i == n)
+				return n;
+		}
+		c = bytes[i++];
+		if (!s->first && !is_blank(c))
+			s->first = c;
+		if (c == '\n') {
+			s->over = true;
+			s->object = s->state == DONE;
+			return i;
+		}
+		if (s->state != STRING) {
+			if (s->state != BAD)
+				scan_byte(s, c);
+		} else if (c == '"') {
+			flush_high(s);
+			if (s->is_key)
+				end_key(s);
+			else
+				end_value(s, '"');
+		} else {
+			s->state = c == '\\' ? ESCAPE : BAD; /* a control character */
+		}
+	}
+	return i;
 }
 
 /* ---- Relay -------------------------------------------------------------- */
@@ -1013,14 +1719,23 @@ struct lane {
 	bool splice;           /* both are pipes */
 	bool large;            /* so was the last step, and splice(2) pays */
 	bool full;             /* wait for out, not for in */
+	bool held;             /* nothing is to be read for now */
 	struct buffer *buffer; /* NULL: holds nothing */
-	size_t start, end;     /* what in buffer is still to be written */
+
+	/* In buffer: from start to cut is what is to be written, to end what
+	 * has been read.  From cut to end LOOK, which sees all that is read
+	 * before it is written, is still undecided. */
+	size_t start, cut, end;
+	void (*look)(struct lane *l); /* NULL: nobody looks */
+	size_t looked;                /* from start to here */
+	const struct end *to;         /* where LOOK wants it; NULL: nowhere */
 };
 
 static void hold_buffer(struct lane *l)
 {
 	l->buffer = buffers[0].in_use ? &buffers[1] : &buffers[0];
 	l->buffer->in_use = true;
+	l->start = l->cut = l->looked = l->end = 0;
 }
 
 static void release_buffer(struct lane *l)
@@ -1101,50 +1816,78 @@ static enum flow splice_step(struct lane *l)
 	return FLOW_WAIT;
 }
 
-/* One read into the empty lane's buffer. */
+/* One read behind what the lane holds, of which nothing is decided. */
 static enum flow fill(struct lane *l)
 {
 	/* Small messages are copied even from pipe to pipe: it takes less time. */
 	size_t most = l->splice ? KEPT : CHUNK;
 
-	hold_buffer(l);
-	ssize_t n = take(&l->in, l->buffer->bytes, most);
+	if (l->held)
+		return FLOW_WAIT;
+	if (!l->buffer)
+		hold_buffer(l);
+	if (l->start > 0) {
+		memmove(l->buffer->bytes, l->buffer->bytes + l->start, l->end - l->start);
+		l->end -= l->start;
+		l->looked -= l->start;
+		l->start = l->cut = 0;
+	}
+	ssize_t n = take(&l->in, l->buffer->bytes + l->end, most - l->end);
+	if (n == 0 && l->end > 0) { /* the undecided end of it */
+		l->cut = l->end;
+		l->to = &l->out;
+		return FLOW_MORE;
+	}
 	if (n <= 0) {
-		release_buffer(l);
+		if (l->end == 0)
+			release_buffer(l);
 		l->full = false;
 		if (n == 0)
 			errno = 0;
 		return n < 0 && (errno == EAGAIN || errno == EINTR) ? FLOW_WAIT : FLOW_IN_ENDED;
 	}
-	l->start = 0;
-	l->end = (size_t)n;
+	l->end += (size_t)n;
 	l->large = l->end == most;
 	if (l->buffer->touched < l->end)
 		l->buffer->touched = l->end;
+	if (!l->look)
+		l->cut = l->end;
 	return FLOW_MORE;
 }
 
-/* One write, after a read if the lane is empty.  To a closed out, bytes are lost
- * as they are in a pipe that nobody reads to its end. */
+/* One write, after a read if nothing is there to be written.  To a closed out,
+ * bytes are lost as they are in a pipe that nobody reads to its end. */
 static enum flow copy_step(struct lane *l)
 {
-	if (!l->buffer) {
+	if (!l->buffer || (l->start == l->cut && l->looked == l->end)) {
 		enum flow flow = fill(l);
 		if (flow != FLOW_MORE)
 			return flow;
 	}
-	if (l->out.fd < 0) {
-		release_buffer(l);
-		return FLOW_MORE;
+	if (l->look && l->start == l->cut) {
+		l->look(l);
+		if (l->start == l->cut)
+			return l->large ? FLOW_MORE : FLOW_WAIT;
 	}
-	ssize_t n = give(&l->out, l->buffer->bytes + l->start, l->end - l->start);
-	if (n < 0) {
+	const struct end *to = l->look ? l->to : &l->out;
+	size_t size = l->cut - l->start;
+	ssize_t n = (ssize_t)size;
+	if (to && to->fd >= 0)
+		n = give(to, l->buffer->bytes + l->start, size);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 		l->full = true;
-		return errno == EAGAIN || errno == EINTR ? FLOW_WAIT : FLOW_OUT_CLOSED;
+		return FLOW_WAIT;
+	}
+	if (n < 0) {
+		if (to == &l->out) {
+			l->full = true;
+			return FLOW_OUT_CLOSED;
+		}
+		n = (ssize_t)size; /* nobody reads our stderr */
 	}
 	l->start += (size_t)n;
-	l->full = l->start < l->end; /* a turn may end here */
-	if (l->full)
+	l->full = l->start < l->cut; /* a turn may end here */
+	if (l->full || l->start < l->end)
 		return FLOW_MORE;
 	release_buffer(l);
 	return l->large ? FLOW_MORE : FLOW_WAIT;
@@ -1181,6 +1924,278 @@ static struct end server_end(int fd)
 	return (struct end){fd, NONBLOCKING};
 }
 
+/* ---- The talk between client and server --------------------------------- */
+
+enum {
+	PENDING_MAX = 512,  /* requests of one side without an answer */
+	URIS_MAX = 512,     /* subscriptions */
+	KEPT_MAX = 1 << 15, /* bytes of a line that we keep */
+};
+
+enum side { CLIENT, SERVER };
+
+/* The client's lines that a new server must hear before anything else. */
+enum kept_line { INITIALIZE, INITIALIZED, SET_LEVEL, KEPT_LINES };
+
+static const char *const kept_methods[KEPT_LINES] = {
+	[INITIALIZE] = "initialize",
+	[INITIALIZED] = "notifications/initialized",
+	[SET_LEVEL] = "logging/setLevel",
+};
+
+/* In the memory that main reserves: what is not used costs nothing. */
+struct notes {
+	struct id pending[2][PENDING_MAX]; /* by the side that asked */
+	uint64_t uris[URIS_MAX];
+	char line[KEPT_MAX]; /* of the client, as far as it has come */
+	char kept[KEPT_LINES][KEPT_MAX];
+};
+
+static struct {
+	struct scanner from[2];
+	struct notes *notes;
+	size_t npending[2], nuris;
+	size_t line_size; /* of notes->line; KEPT_MAX: too long */
+	size_t kept_size[KEPT_LINES];
+	struct id kept_id[KEPT_LINES];
+	char version[NAME_SIZE]; /* of the protocol, in the answer to initialize */
+	enum { NOTHING_SAID, STATELESS, INITIALIZING, ANSWERED, HANDSHAKEN } handshake;
+	const char *doubt; /* why the server is never to be stopped; NULL: no doubt */
+
+	enum kept_line awaited; /* whose answer is for us; KEPT_LINES: no one's */
+	bool answered;          /* it has come */
+	const char *mismatch;   /* and is not what it was; NULL: it is */
+	bool first_message;     /* a whole one has come from the server */
+	enum { UNDECIDED, TO_CLIENT, TO_STDERR, TO_US } route; /* of the server's line */
+	struct end to_stderr;
+} talk = {.awaited = KEPT_LINES};
+
+static void have_doubt(const char *why)
+{
+	if (talk.doubt || opt.idle_stop < 0)
+		return;
+	talk.doubt = why;
+	event("idle-stop-off reason=%s", why);
+}
+
+static bool same_id(const struct id *a, const struct id *b)
+{
+	return a->kind == b->kind && a->size == b->size && memcmp(a->bytes, b->bytes, a->size) == 0;
+}
+
+static void add_pending(enum side side, const struct id *id)
+{
+	if (talk.npending[side] == PENDING_MAX)
+		have_doubt("too-many-requests");
+	else
+		talk.notes->pending[side][talk.npending[side]++] = *id;
+}
+
+static void settle(enum side side, const struct id *id)
+{
+	struct id *pending = talk.notes->pending[side];
+
+	for (size_t i = 0; i < talk.npending[side]; i++) {
+		if (same_id(&pending[i], id)) {
+			pending[i] = pending[--talk.npending[side]];
+			return;
+		}
+	}
+}
+
+static void subscribe(uint64_t uri)
+{
+	for (size_t i = 0; i < talk.nuris; i++)
+		if (talk.notes->uris[i] == uri)
+			return;
+	if (talk.nuris == URIS_MAX)
+		have_doubt("too-many-subscriptions");
+	else
+		talk.notes->uris[talk.nuris++] = uri;
+}
+
+static void unsubscribe(uint64_t uri)
+{
+	for (size_t i = 0; i < talk.nuris; i++)
+		if (talk.notes->uris[i] == uri)
+			talk.notes->uris[i] = talk.notes->uris[--talk.nuris];
+}
+
+/* Notes a request or a notification of SIDE, just scanned. */
+static void note_call(enum side side, const struct scanner *m)
+{
+	bool request = m->id.kind != 0;
+
+	if (request)
+		add_pending(side, &m->id);
+	if (m->seen & TASK)
+		have_doubt("task");
+	if (!request && strcmp(m->method, "notifications/cancelled") == 0)
+		settle(side, &m->request_id);
+	if (side == SERVER)
+		return;
+	if (request && strcmp(m->method, "initialize") == 0)
+		talk.handshake = INITIALIZING;
+	else if (talk.handshake == ANSWERED && !request &&
+		 strcmp(m->method, kept_methods[INITIALIZED]) == 0)
+		talk.handshake = HANDSHAKEN;
+	else if (talk.handshake == NOTHING_SAID)
+		talk.handshake = STATELESS;
+	if (strcmp(m->method, "resources/subscribe") == 0)
+		subscribe(m->uri);
+	else if (strcmp(m->method, "resources/unsubscribe") == 0)
+		unsubscribe(m->uri);
+}
+
+/* Notes an answer of SIDE, just scanned. */
+static void note_answer(enum side side, const struct scanner *m)
+{
+	settle(side == CLIENT ? SERVER : CLIENT, &m->id);
+	if (side == SERVER && talk.handshake == INITIALIZING &&
+	    same_id(&m->id, &talk.kept_id[INITIALIZE])) {
+		talk.handshake = m->seen & RESULT ? ANSWERED : NOTHING_SAID;
+		strcpy(talk.version, m->version);
+	}
+}
+
+/* Notes the line of SIDE that its scanner has come to the end of. */
+static void note_line(enum side side)
+{
+	const struct scanner *m = &talk.from[side];
+	bool call = m->seen & METHOD, answer = m->seen & (RESULT | ERROR);
+
+	if (!m->object || call == answer)
+		have_doubt(side == CLIENT ? "client-line" : "server-line");
+	else if (call)
+		note_call(side, m);
+	else
+		note_answer(side, m);
+}
+
+/* Keeps the client's LINE of SIZE bytes, just scanned, if a new server needs it. */
+static void keep_line(const char *line, size_t size)
+{
+	const struct scanner *m = &talk.from[CLIENT];
+
+	for (int i = 0; m->object && i < KEPT_LINES; i++) {
+		if (strcmp(m->method, kept_methods[i]) != 0)
+			continue;
+		if (size >= KEPT_MAX) {
+			have_doubt("long-line");
+			return;
+		}
+		memcpy(talk.notes->kept[i], line, size);
+		talk.kept_size[i] = size;
+		talk.kept_id[i] = m->id;
+	}
+}
+
+/* A part of the client's line that is not over, or the rest of such a one. */
+static void add_to_line(const char *bytes, size_t n)
+{
+	size_t room = KEPT_MAX - talk.line_size;
+
+	memcpy(talk.notes->line + talk.line_size, bytes, n < room ? n : room);
+	talk.line_size += n < room ? n : room;
+}
+
+/* The client's lines are only noted. */
+static void look_at_input(struct lane *l)
+{
+	struct scanner *m = &talk.from[CLIENT];
+
+	while (l->looked < l->end) {
+		const char *bytes = l->buffer->bytes + l->looked;
+		size_t n = scan(m, bytes, l->end - l->looked);
+
+		l->looked += n;
+		if (!m->over || talk.line_size > 0)
+			add_to_line(bytes, n);
+		if (!m->over)
+			break;
+		if (talk.line_size > 0)
+			keep_line(talk.notes->line, talk.line_size);
+		else
+			keep_line(bytes, n);
+		note_line(CLIENT);
+		if (talk.line_size > KEPT)
+			madvise(talk.notes->line, KEPT_MAX, MADV_DONTNEED);
+		talk.line_size = 0;
+	}
+	l->cut = l->end;
+	l->to = &l->out;
+}
+
+/* Compares the answer to the replayed initialize with what it was. */
+static void note_our_answer(const struct scanner *m)
+{
+	talk.answered = true;
+	if (talk.awaited != INITIALIZE)
+		return;
+	if (m->seen & ERROR)
+		talk.mismatch = "is an error";
+	else if (strcmp(m->version, talk.version) != 0)
+		talk.mismatch = "has another protocolVersion";
+}
+
+/* Where the line goes that the server is writing: for --json-only as soon as its
+ * first byte is known; an answer that is for us, at its end.  FULL: there is no
+ * room for more of it, and what has been seen must do. */
+static int route_of(const struct scanner *m, bool full)
+{
+	if (opt.json_only && m->first && m->first != '{' && m->first != '[' && m->first != '\n')
+		return TO_STDERR;
+	if (opt.json_only && !m->first)
+		return full ? TO_CLIENT : UNDECIDED;
+	if (talk.awaited == KEPT_LINES)
+		return TO_CLIENT;
+	if (m->over) {
+		bool ours = m->object && !(m->seen & METHOD) && m->seen & (RESULT | ERROR) &&
+			    same_id(&m->id, &talk.kept_id[talk.awaited]);
+		return ours ? TO_US : TO_CLIENT;
+	}
+	if (full) /* the only answer that can come now is that */
+		return m->seen & (RESULT | ERROR) && !(m->seen & METHOD) ? TO_US : TO_CLIENT;
+	return UNDECIDED;
+}
+
+/* The server's lines go where they belong. */
+static void look_at_output(struct lane *l)
+{
+	struct scanner *m = &talk.from[SERVER];
+
+	while (l->looked < l->end) {
+		l->looked += scan(m, l->buffer->bytes + l->looked, l->end - l->looked);
+		if (talk.route == UNDECIDED)
+			talk.route = route_of(m, l->end - l->start == CHUNK);
+		if (talk.route == UNDECIDED)
+			return;
+		l->to = talk.route == TO_CLIENT   ? &l->out
+			: talk.route == TO_STDERR ? &talk.to_stderr
+						  : NULL;
+		l->cut = l->looked;
+		if (m->over) {
+			if (talk.route == TO_CLIENT)
+				note_line(SERVER);
+			else if (talk.route == TO_US)
+				note_our_answer(m);
+			if (m->object)
+				talk.first_message = true;
+			talk.route = UNDECIDED;
+		}
+		if (opt.json_only || talk.awaited != KEPT_LINES)
+			return; /* the next line may go elsewhere */
+	}
+}
+
+/* Whether anything is awaited by anybody, as far as the messages tell. */
+static bool may_be_stopped(void)
+{
+	return !talk.doubt && (talk.handshake == STATELESS || talk.handshake == HANDSHAKEN) &&
+	       talk.npending[CLIENT] + talk.npending[SERVER] + talk.nuris == 0 &&
+	       !in_line(&talk.from[CLIENT]) && !in_line(&talk.from[SERVER]);
+}
+
 /* ---- Shim --------------------------------------------------------------- */
 
 struct shim {
@@ -1201,6 +2216,13 @@ struct shim {
 	bool forced;         /* not ended by the end of input alone */
 	bool interrupted;    /* by the terminal's Ctrl-C */
 	int64_t progress;    /* when output could be moved last, once the reaper is gone */
+
+	/* Of --idle-stop: */
+	enum { UP, GOING_DOWN, COMING_UP } server;
+	int64_t active;           /* when bytes passed last */
+	int64_t called;           /* when the new server was called for */
+	int64_t memory;           /* KiB of the tree, before it was stopped */
+	bool server_sent_message; /* a whole one */
 };
 
 /* Tells the reaper WHAT: a signal to pass on, or a CONTROL_.  Returns whether it
@@ -1336,6 +2358,17 @@ static void pump_input(struct shim *s)
 	}
 }
 
+/* Reads no more of the server's output, of which some may be undecided. */
+static void lose_server_output(struct shim *s)
+{
+	if (s->out.buffer) {
+		s->out.cut = s->out.looked = s->out.end;
+		s->out.to = &s->out.out;
+		give(&s->out.out, s->out.buffer->bytes + s->out.start, s->out.end - s->out.start);
+	}
+	shut(&s->out.in.fd);
+}
+
 static void pump_output(struct shim *s)
 {
 	if (!s->reaper)
@@ -1347,7 +2380,8 @@ static void pump_output(struct shim *s)
 			s->relay_failed = true;
 		}
 		shut(&s->out.in.fd);
-		shut(&s->out.out.fd);
+		if (s->server != GOING_DOWN)
+			shut(&s->out.out.fd);
 		break;
 	case FLOW_OUT_CLOSED:
 		lose_output(s);
@@ -1357,18 +2391,96 @@ static void pump_output(struct shim *s)
 	case FLOW_WAIT:
 		/* Someone outside of the tree may hold the pipe open. */
 		if (!s->reaper && !s->out.full && !ready(s->out.in.fd, POLLIN))
-			shut(&s->out.in.fd);
+			lose_server_output(s);
 		break;
 	}
+}
+
+/* Puts the client's kept lines FROM to TO in front of what it sends next. */
+static void replay(struct shim *s, enum kept_line from, enum kept_line to)
+{
+	hold_buffer(&s->in);
+	for (enum kept_line i = from; i <= to; i++) {
+		memcpy(s->in.buffer->bytes + s->in.end, talk.notes->kept[i], talk.kept_size[i]);
+		s->in.end += talk.kept_size[i];
+	}
+	s->in.cut = s->in.looked = s->in.end;
+	s->in.to = &s->in.out;
+	if (s->in.buffer->touched < s->in.end)
+		s->in.buffer->touched = s->in.end;
+	pump_input(s);
+}
+
+static void go_on(struct shim *s)
+{
+	talk.awaited = KEPT_LINES;
+	s->server = UP;
+	s->in.held = false;
+	event("idle-start seconds=%.3f", (double)(now() - s->called) / 1000);
+	s->active = now();
+}
+
+/* Begins to make the new server what the one before was. */
+static void restore(struct shim *s)
+{
+	s->called = now();
+	if (talk.handshake == STATELESS) {
+		go_on(s);
+		return;
+	}
+	s->server = COMING_UP;
+	talk.awaited = INITIALIZE;
+	replay(s, INITIALIZE, INITIALIZE);
+}
+
+/* The new server has answered what it was sent by us. */
+static void go_on_restoring(struct shim *s)
+{
+	bool level = talk.kept_size[SET_LEVEL] > 0;
+
+	talk.answered = false;
+	if (talk.mismatch) {
+		complain("idle-stop: the new server's answer to initialize %s", talk.mismatch);
+		s->forced = true;
+		end(s);
+	} else if (talk.awaited == SET_LEVEL) {
+		go_on(s);
+	} else {
+		replay(s, INITIALIZED, level ? SET_LEVEL : INITIALIZED);
+		talk.awaited = level ? SET_LEVEL : KEPT_LINES;
+		if (!level)
+			go_on(s);
+	}
+}
+
+/* For --drop-launcher; with nothing else to look for, the bytes pass unseen. */
+static void note_first_message(struct shim *s)
+{
+	talk.first_message = false;
+	if (opt.drop_launcher && !s->server_sent_message)
+		tell(s, CONTROL_FIRST_MESSAGE);
+	s->server_sent_message = true;
+	if (opt.idle_stop >= 0 || opt.json_only)
+		return;
+	if (s->out.buffer)
+		s->out.cut = s->out.looked = s->out.end;
+	s->out.look = NULL;
+	s->out.splice = is_pipe(s->out.out.fd);
+}
+
+/* Where the output that waits is to go. */
+static const struct end *out_end(const struct shim *s)
+{
+	return s->out.full && s->out.look ? s->out.to : &s->out.out;
 }
 
 /* What to do about poll(2)'s events at the two ends of a lane: a hang-up of an
  * end that is not waited for is news, too. */
 static void relay_input(struct shim *s, int in, int out)
 {
-	if (s->in.full && in)
+	if ((s->in.full || s->in.held) && in)
 		note_input_ended(s);
-	if (s->in.full ? out : in)
+	if (s->in.full ? out : in && !s->in.held)
 		pump_input(s);
 }
 
@@ -1378,12 +2490,16 @@ static void relay_output(struct shim *s, int in, int out)
 		s->server_spoke = true;
 		tell(s, CONTROL_SERVER_SPOKE);
 	}
-	if (out & (POLLERR | POLLHUP | POLLNVAL)) {
+	if (out & (POLLERR | POLLHUP | POLLNVAL) && out_end(s) == &s->out.out) {
 		errno = EPIPE;
 		lose_output(s);
 	} else if (in || out) {
 		pump_output(s);
 	}
+	if (talk.answered)
+		go_on_restoring(s);
+	if (talk.first_message && s->out.look)
+		note_first_message(s);
 }
 
 /* The reaper has been killed, which took the server along (PR_SET_PDEATHSIG);
@@ -1408,10 +2524,11 @@ static void sweep(struct shim *s)
 static void lose_reaper(struct shim *s, int status)
 {
 	s->reaper = 0;
+	shut(&s->control);
 	if (WIFEXITED(status)) {
 		s->status = WEXITSTATUS(status);
 		/* That late it was not by itself. */
-		if (s->over && now() >= s->over + opt.grace)
+		if (s->over && s->server != GOING_DOWN && now() >= s->over + opt.grace)
 			s->forced = true;
 	} else {
 		complain("reaper: killed by signal %s", signal_name(WTERMSIG(status)));
@@ -1419,7 +2536,10 @@ static void lose_reaper(struct shim *s, int status)
 		s->forced = true;
 		sweep(s);
 	}
-	finish_input(s);
+	if (s->server == COMING_UP && !s->forced)
+		complain("idle-stop: the new server exited before the session was restored");
+	if (s->server != GOING_DOWN)
+		finish_input(s);
 	if (s->out.in.fd >= 0)
 		pump_output(s);
 }
@@ -1554,6 +2674,121 @@ static void read_shim_signals(struct shim *s)
 	}
 }
 
+/* Whether all that keeps the server from being stopped is time. */
+static bool awaits_idleness(const struct shim *s)
+{
+	return opt.idle_stop >= 0 && s->server == UP && s->reaper && !s->over && !s->input_ended &&
+	       !s->in.buffer && !s->out.buffer && s->out.out.fd >= 0 && may_be_stopped();
+}
+
+/* The memory of all below PID, KiB. */
+static int64_t memory_below(pid_t pid)
+{
+	size_t first = nfound;
+	int64_t sum = 0;
+
+	push_children(pid);
+	for (size_t i = first, last = nfound; i < last; i++)
+		sum += memory_of(found[i]) + memory_below(found[i]);
+	nfound = first;
+	return sum;
+}
+
+/*
+ * Ends the server as at the end of a session, with the client none the wiser.
+ * What it sends from now on stays in its pipe or socket until there is a server
+ * again, so no message can be lost, or half read by one that is going.
+ */
+static void stop_server(struct shim *s)
+{
+	int unread = 0;
+
+	ioctl(s->in.out.fd, FIONREAD, &unread);
+	if (unread > 0 || ready(s->in.in.fd, POLLIN | POLLRDHUP) || ready(s->out.in.fd, POLLIN)) {
+		s->active = now();
+		return;
+	}
+	s->memory = opt.verbose ? memory_below(s->reaper) : 0;
+	s->server = GOING_DOWN;
+	s->in.held = true;
+	shut(&s->in.out.fd);
+	if (!tell(s, CONTROL_INPUT_ENDED))
+		shut(&s->control);
+	s->over = now();
+}
+
+/* A signal, while there is no server: returns whether it ends the session. */
+static bool ends_sleep(struct shim *s, const struct signalfd_siginfo *info)
+{
+	int sig = (int)info->ssi_signo;
+
+	if (sigismember(&ending_signals, sig)) {
+		s->status = 128 + sig;
+		s->interrupted = sig == SIGINT && info->ssi_code == SI_KERNEL;
+		return true;
+	}
+	if (sig == SIGCHLD)
+		collect_children(s);
+	else if (sig == SIGTSTP)
+		suspend(s);
+	return (sig == SIGCONT && client_is_dead(s, info)) || s->forced;
+}
+
+/* Whether the client has sent something, and not just the end. */
+static bool has_message(const struct shim *s, short revents)
+{
+	char byte;
+
+	if (s->in.in.kind == SOCKET)
+		return recv(s->in.in.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+	return revents & POLLIN;
+}
+
+/* Whether the stop of the server went as it should, and was not overtaken by the
+ * session's own end. */
+static bool may_start_again(const struct shim *s)
+{
+	if (s->forced || s->relay_failed || s->out.out.fd < 0)
+		return false;
+	if (in_line(&talk.from[SERVER])) {
+		complain("idle-stop: the server was stopped in the middle of a line");
+		return false;
+	}
+	return true;
+}
+
+/* Sleeps while there is no server.  Returns true when the client has a message
+ * for one, false when the session is over. */
+static bool sleep_until_message(struct shim *s)
+{
+	struct signalfd_siginfo info;
+	bool message = false, over = false;
+
+	event("idle-stop memory=%lldKiB", (long long)s->memory);
+	prctl(PR_SET_NAME, "mcp-reap-idle");
+	s->status = 0;
+	while (!message && !over) {
+		struct pollfd fds[] = {
+			{.fd = s->signals, .events = POLLIN},
+			{.fd = s->in.in.fd, .events = POLLIN | POLLRDHUP},
+			{.fd = s->out.out.fd},
+		};
+
+		give_memory_back();
+		if (poll(fds, sizeof fds / sizeof *fds, -1) < 0)
+			continue;
+		while (!over && read(s->signals, &info, sizeof info) == sizeof info)
+			over = ends_sleep(s, &info);
+		if (fds[2].revents & (POLLERR | POLLHUP | POLLNVAL))
+			over = true;
+		if (fds[1].revents)
+			message = has_message(s, fds[1].revents);
+		over = over || (fds[1].revents && !message);
+	}
+	prctl(PR_SET_NAME, "mcp-reap");
+	return message && !over;
+}
+
 /* poll(2)'s timeout: none while nothing ends, but for one after a large message. */
 static int shim_timeout(const struct shim *s)
 {
@@ -1563,6 +2798,8 @@ static int shim_timeout(const struct shim *s)
 		return s->unread_poll;
 	if (worth_giving_back(&buffers[0]) || worth_giving_back(&buffers[1]))
 		return MOMENT;
+	if (awaits_idleness(s))
+		return until(s->active + opt.idle_stop);
 	return -1;
 }
 
@@ -1586,15 +2823,15 @@ static void relay_session(struct shim *s)
 	while (s->reaper || s->out.in.fd >= 0) {
 		struct pollfd fds[N] = {
 			[SIGNALS] = {.fd = s->signals, .events = POLLIN},
-			[IN_IN] = watched(&s->in.in, !s->in.full, POLLIN),
+			[IN_IN] = watched(&s->in.in, !s->in.full && !s->in.held, POLLIN),
 			[IN_OUT] = watched(&s->in.out, s->in.full, POLLOUT),
 			[OUT_IN] = watched(&s->out.in, !s->out.full, POLLIN),
-			[OUT_OUT] = watched(&s->out.out, s->out.full, POLLOUT),
+			[OUT_OUT] = watched(out_end(s), s->out.full, POLLOUT),
 		};
 		/* A hang-up that is known, or will be when its turn comes, must
 		 * not wake us again and again. */
 		fds[IN_IN].events |= POLLRDHUP;
-		if (s->in.full && s->input_ended)
+		if ((s->in.full || s->in.held) && s->input_ended)
 			fds[IN_IN].fd = -1;
 		if (!s->in.full)
 			fds[IN_OUT].fd = -1;
@@ -1607,6 +2844,9 @@ static void relay_session(struct shim *s)
 		if (n == 0)
 			give_memory_back();
 
+		if (opt.idle_stop >= 0 && (fds[IN_IN].revents || fds[IN_OUT].revents ||
+					   fds[OUT_IN].revents || fds[OUT_OUT].revents))
+			s->active = now();
 		if (s->out.in.fd >= 0)
 			relay_output(s, fds[OUT_IN].revents, fds[OUT_OUT].revents);
 		if (s->in.in.fd >= 0)
@@ -1616,6 +2856,8 @@ static void relay_session(struct shim *s)
 
 		if (s->input_ended && !s->over)
 			await_reading(s);
+		if (awaits_idleness(s) && now() >= s->active + opt.idle_stop)
+			stop_server(s);
 		if (!s->reaper && s->forced && now() >= s->progress + STUCK_MAX)
 			break;
 	}
@@ -1659,13 +2901,22 @@ __attribute__((noreturn)) static void print_and_exit(const char *text)
 static char **parse_options(int argc, char **argv)
 {
 	opterr = 0;
-	for (int c; (c = getopt_long(argc, argv, "+:g:k:xovhV", long_options, NULL)) != -1;) {
+	for (int c; (c = getopt_long(argc, argv, "+:g:k:i:ljxovhV", long_options, NULL)) != -1;) {
 		switch (c) {
 		case 'g':
 			opt.grace = parse_duration("grace", optarg);
 			break;
 		case 'k':
 			opt.kill_after = parse_duration("kill-after", optarg);
+			break;
+		case 'i':
+			opt.idle_stop = parse_duration("idle-stop", optarg);
+			break;
+		case 'l':
+			opt.drop_launcher = true;
+			break;
+		case 'j':
+			opt.json_only = true;
 			break;
 		case 'x':
 			opt.no_new_privs = true;
@@ -1745,6 +2996,17 @@ static int take_signals(void)
 	return fd;
 }
 
+/* The client's pidfd, -1 if there is none. */
+static int pidfd_of_client(const struct shim *s)
+{
+	int client = s->client ? pidfd_open_of(s->client) : -1;
+
+	/* Still our parent, it was not recycled when the pidfd was opened. */
+	if (client >= 0 && getppid() != s->client)
+		shut(&client);
+	return client;
+}
+
 /*
  * Finds the client.  SIGCONT for its death wakes us should we be stopped then,
  * and does no harm when it comes for nothing.  Returns its pidfd for the reaper
@@ -1752,15 +3014,11 @@ static int take_signals(void)
  */
 static int watch_client(struct shim *s)
 {
-	int client = -1;
-
 	if (opt.outlive_parent)
 		return -1;
 	prctl(PR_SET_PDEATHSIG, SIGCONT);
 	s->client = getppid();
-	if (s->client != 0)
-		client = pidfd_open_of(s->client);
-	/* Still our parent, it was not recycled when the pidfd was opened. */
+	int client = pidfd_of_client(s);
 	if (getppid() != s->client) {
 		complain("client: died before the session began");
 		exit(EXIT_OURS);
@@ -1796,6 +3054,7 @@ __attribute__((noreturn)) static void leave(const struct shim *s)
  * being left then.  Pages cost nothing until they are used. */
 struct memory {
 	char buffers[2][CHUNK];
+	struct notes notes;
 	pid_t found[FOUND_MAX];
 };
 
@@ -1809,10 +3068,40 @@ static struct memory *reserve_memory(void)
 	return m;
 }
 
+/* Runs COMMAND below a reaper, with new pipes.  CLIENT is a pidfd, or -1. */
+static void start_server(struct shim *s, char **command, int client)
+{
+	struct pipes pipes;
+
+	make_pipes(&pipes);
+	s->status = EXIT_OURS;
+	s->over = 0;
+	s->server_spoke = s->server_sent_message = false;
+	s->reaper = _Fork();
+	if (s->reaper < 0)
+		fail("fork");
+	if (s->reaper == 0)
+		be_reaper(command, &pipes, s->signals, client);
+	event("start shim=%d reaper=%d client=%d command=%s", (int)shim_pid, (int)s->reaper,
+	      (int)s->client, *command);
+
+	s->control = pipes.control[1];
+	s->in.out = server_end(pipes.input[1]);
+	s->out.in = server_end(pipes.output[0]);
+	s->out.look = NULL;
+	if (opt.idle_stop >= 0 || opt.drop_launcher || opt.json_only)
+		s->out.look = look_at_output;
+	s->out.splice = !s->out.look && is_pipe(s->out.out.fd);
+	fcntl(s->control, F_SETFL, O_NONBLOCK);
+	shut(&client);
+	shut(&pipes.control[0]);
+	shut(&pipes.input[0]);
+	shut(&pipes.output[1]);
+}
+
 int main(int argc, char **argv)
 {
 	struct shim s = {.status = EXIT_OURS};
-	struct pipes pipes;
 	int64_t start = now();
 
 	char **command = parse_options(argc, argv);
@@ -1821,42 +3110,41 @@ int main(int argc, char **argv)
 	found = memory->found;
 	buffers[0].bytes = memory->buffers[0];
 	buffers[1].bytes = memory->buffers[1];
+	talk.notes = &memory->notes;
 	shim_pid = getpid();
 	s.signals = take_signals();
 	int client = watch_client(&s);
 	if (waitid(P_ALL, 0, &(siginfo_t){0}, WEXITED | WNOHANG | WNOWAIT) == 0)
 		note_inherited_children(0); /* rare: most often it is ECHILD */
-	make_pipes(&pipes);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		fail("subreaper");
 
-	s.reaper = _Fork();
-	if (s.reaper < 0)
-		fail("fork");
-	if (s.reaper == 0)
-		be_reaper(command, &pipes, s.signals, client);
-	event("start shim=%d reaper=%d client=%d command=%s", (int)shim_pid, (int)s.reaper,
-	      (int)s.client, *command);
+	s.in.in.fd = STDIN_FILENO;
+	s.out.out.fd = STDOUT_FILENO;
+	start_server(&s, command, client);
 
 	/* What else the client handed down may be other servers' pipes, whose
 	 * end-of-file we would hold back. */
-	s.control = pipes.control[1];
-	int keep[] = {s.signals, s.control, pipes.input[1], pipes.output[0]};
+	if (opt.idle_stop >= 0)
+		kept_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	int keep[] = {s.signals, s.control, s.in.out.fd, s.out.in.fd, kept_stderr};
 	close_all_but(STDERR_FILENO + 1, keep, sizeof keep / sizeof *keep);
-	fcntl(s.control, F_SETFL, O_NONBLOCK);
+	s.in.splice = is_pipe(STDIN_FILENO) && opt.idle_stop < 0;
+	s.in.look = opt.idle_stop < 0 ? NULL : look_at_input;
+	s.in.in = client_end(STDIN_FILENO, O_RDONLY);
+	s.out.out = client_end(STDOUT_FILENO, O_WRONLY);
+	if (opt.json_only)
+		talk.to_stderr = client_end(STDERR_FILENO, O_WRONLY);
+	else
+		own_description(STDERR_FILENO, O_WRONLY);
 
-	s.in = (struct lane){
-		.in = client_end(STDIN_FILENO, O_RDONLY),
-		.out = server_end(pipes.input[1]),
-		.splice = is_pipe(STDIN_FILENO),
-	};
-	s.out = (struct lane){
-		.in = server_end(pipes.output[0]),
-		.out = client_end(STDOUT_FILENO, O_WRONLY),
-		.splice = is_pipe(STDOUT_FILENO),
-	};
-	own_description(STDERR_FILENO, O_WRONLY);
+	s.active = now();
 	relay_session(&s);
+	while (s.server == GOING_DOWN && may_start_again(&s) && sleep_until_message(&s)) {
+		start_server(&s, command, pidfd_of_client(&s));
+		restore(&s);
+		relay_session(&s);
+	}
 
 	event("done status=%d seconds=%.3f", s.status, (double)(now() - start) / 1000);
 	leave(&s);
