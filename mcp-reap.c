@@ -43,8 +43,10 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -1947,8 +1949,8 @@ static const char *const kept_methods[KEPT_LINES] = {
 struct notes {
 	struct id pending[2][PENDING_MAX]; /* by the side that asked */
 	uint64_t uris[URIS_MAX];
-	char line[KEPT_MAX]; /* of the client, as far as it has come */
-	char kept[KEPT_LINES][KEPT_MAX];
+	char line[KEPT_MAX];                            /* of the client, as far as it has come */
+	alignas(4096) char kept[KEPT_LINES * KEPT_MAX]; /* the lines, one after the other */
 };
 
 static struct {
@@ -2072,6 +2074,16 @@ static void note_line(enum side side)
 		note_answer(side, m);
 }
 
+/* Where the kept LINE begins; of KEPT_LINES, where all of them end. */
+static char *kept_line(int line)
+{
+	char *at = talk.notes->kept;
+
+	for (int i = 0; i < line; i++)
+		at += talk.kept_size[i];
+	return at;
+}
+
 /* Keeps the client's LINE of SIZE bytes, just scanned, if a new server needs it. */
 static void keep_line(const char *line, size_t size)
 {
@@ -2084,7 +2096,9 @@ static void keep_line(const char *line, size_t size)
 			have_doubt("long-line");
 			return;
 		}
-		memcpy(talk.notes->kept[i], line, size);
+		char *at = kept_line(i), *next = at + talk.kept_size[i];
+		memmove(at + size, next, (size_t)(kept_line(KEPT_LINES) - next));
+		memcpy(at, line, size);
 		talk.kept_size[i] = size;
 		talk.kept_id[i] = m->id;
 	}
@@ -2397,13 +2411,11 @@ static void pump_output(struct shim *s)
 }
 
 /* Puts the client's kept lines FROM to TO in front of what it sends next. */
-static void replay(struct shim *s, enum kept_line from, enum kept_line to)
+static void replay(struct shim *s, int from, int to)
 {
 	hold_buffer(&s->in);
-	for (enum kept_line i = from; i <= to; i++) {
-		memcpy(s->in.buffer->bytes + s->in.end, talk.notes->kept[i], talk.kept_size[i]);
-		s->in.end += talk.kept_size[i];
-	}
+	s->in.end = (size_t)(kept_line(to + 1) - kept_line(from));
+	memcpy(s->in.buffer->bytes, kept_line(from), s->in.end);
 	s->in.cut = s->in.looked = s->in.end;
 	s->in.to = &s->in.out;
 	if (s->in.buffer->touched < s->in.end)
@@ -2717,6 +2729,16 @@ static void stop_server(struct shim *s)
 	s->over = now();
 }
 
+/* While the server is stopped, all else that we have reserved is empty. */
+static void forget_all_but_kept_lines(void)
+{
+	for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+		madvise(buffers[i].bytes, CHUNK, MADV_DONTNEED);
+	madvise(talk.notes, offsetof(struct notes, kept), MADV_DONTNEED);
+	if (ninherited == 0)
+		madvise(found, FOUND_MAX * sizeof *found, MADV_DONTNEED);
+}
+
 /* A signal, while there is no server: returns whether it ends the session. */
 static bool ends_sleep(struct shim *s, const struct signalfd_siginfo *info)
 {
@@ -2766,6 +2788,7 @@ static bool sleep_until_message(struct shim *s)
 
 	event("idle-stop memory=%lldKiB", (long long)s->memory);
 	prctl(PR_SET_NAME, "mcp-reap-idle");
+	forget_all_but_kept_lines();
 	s->status = 0;
 	while (!message && !over) {
 		struct pollfd fds[] = {
@@ -2774,7 +2797,6 @@ static bool sleep_until_message(struct shim *s)
 			{.fd = s->out.out.fd},
 		};
 
-		give_memory_back();
 		if (poll(fds, sizeof fds / sizeof *fds, -1) < 0)
 			continue;
 		while (!over && read(s->signals, &info, sizeof info) == sizeof info)
@@ -3054,8 +3076,8 @@ __attribute__((noreturn)) static void leave(const struct shim *s)
  * being left then.  Pages cost nothing until they are used. */
 struct memory {
 	char buffers[2][CHUNK];
-	struct notes notes;
-	pid_t found[FOUND_MAX];
+	alignas(4096) struct notes notes;
+	alignas(4096) pid_t found[FOUND_MAX];
 };
 
 static struct memory *reserve_memory(void)
