@@ -1,0 +1,1262 @@
+#!/usr/bin/env bats
+# --idle-stop: a server that nobody needs is stopped, and the session is none the worse for it.
+
+# shellcheck disable=SC2030,SC2031,SC2153 # each test is a subshell; helper.bash sets STATUS
+# shellcheck disable=SC2016 # what is quoted is for another shell
+load helper
+load mcp
+
+# How long sessions are idle before a stop, where it does not matter.
+IDLE=(-i 100ms)
+
+# start_to_pipe: a session, up, whose stdout is a FIFO; we hold its other end as OUTPUT.
+start_to_pipe() {
+	local both w
+	mkfifo pipe
+	exec {both}<>pipe
+	exec {w}>pipe
+	exec {OUTPUT}<pipe {both}>&-
+	launch bash -c "exec \"\$@\" >&$w $w>&- $OUTPUT<&-" - \
+		"$MCP_REAP" -g 0.2 -k 0.2 "${IDLE[@]}" -- "$FIX/mcp" log=log
+	SHIM=$!
+	exec {w}>&-
+	say "$INITIALIZE"
+	read -r -t "$PATIENCE" -u "$OUTPUT"
+	say "$INITIALIZED"
+	await logged notifications/initialized
+}
+
+# A stop, and the start that follows.
+
+@test "a session that nothing passes in has its server stopped, and one process left" {
+	session "${IDLE[@]}" --
+	hello
+	await asleep
+	alive "$SHIM"
+	[[ ! -s err ]]
+}
+
+@test "the client's next message is answered by a new server" {
+	session "${IDLE[@]}" --
+	hello
+	ask 1
+	first=$SERVER
+	await asleep
+	ask 2
+	[[ $SERVER != "$first" ]]
+	[[ ! -s err ]]
+}
+
+@test "a session is stopped and started many times" {
+	local i
+	session -i 20ms --
+	hello
+	for ((i = 1; i <= 30; i++)); do
+		await asleep
+		ask "$i"
+	done
+	(($(servers | sort -u | wc -l) == 31))
+	close_stdin
+	ended
+	[[ $STATUS == 0 && ! -s err ]]
+	nothing_left
+}
+
+@test "no stop leaves a descriptor or a byte of memory behind" {
+	local i fds size
+	session -i 20ms --
+	hello
+	for ((i = 1; i <= 20; i++)); do
+		await asleep
+		if ((i == 2)); then
+			fds=$(descriptors)
+			size=$(grep VmSize "/proc/$SHIM/status")
+		fi
+		ask "$i"
+	done
+	await asleep
+	[[ $(descriptors) == "$fds" ]]
+	[[ $(grep VmSize "/proc/$SHIM/status") == "$size" ]]
+}
+descriptors() {
+	find "/proc/$SHIM/fd" -type l -printf '%f\n' | sort -n
+}
+
+@test "an idle session is not stopped before DURATION is over" {
+	local begin
+	session -i 1.5 --
+	hello
+	begin=$(now)
+	ask 1
+	await asleep
+	(($(now) - begin >= 1495))
+}
+
+@test "DURATION starts anew with each message" {
+	launch "$FIX/turns" -n 12 -d 300 -- "$MCP_REAP" -i 2.5 -- "$FIX/mcp" log=log
+	ended $!
+	[[ $STATUS == 0 ]]
+	(($(servers | wc -l) == 1))
+}
+
+@test "a stop ends the whole tree, strays and what ignores SIGTERM too" {
+	local code=0
+	session "${IDLE[@]}" -- stray child deaf term-proof
+	hello
+	await asleep
+	read -r -t "$PATIENCE" -u 8 || code=$?
+	[[ $code == 1 ]]
+}
+
+@test "a stop is the end of input, and then SIGTERM" {
+	session "${IDLE[@]}" -- deaf
+	hello
+	await asleep
+	[[ $(sed 's/^[0-9]* //' log | tail -n 2) == $'EOF\nTERM' ]]
+}
+
+@test "a stop gives the server its grace" {
+	start -i 100ms -g 300 -k 0 -- "$FIX/server" echo saver=saved:1500 log=log
+	say '{"jsonrpc":"2.0","method":"notifications/hello"}'
+	await has hello
+	await test -e saved
+	await asleep
+	[[ $(<saved) == complete ]]
+	run ! has TERM log
+}
+
+@test "what a server says while it is stopped is passed on" {
+	session "${IDLE[@]}" -- last-words
+	hello
+	await asleep
+	told notifications/goodbye
+	ask 1
+}
+
+@test "an unfinished line that a server leaves behind does not run into the next server's" {
+	session "${IDLE[@]}" -- last-gasp
+	hello
+	await asleep
+	request 1 ping
+	await answered 1
+	cat out
+	grep -qxF '{"jsonrpc":"2.0","id":1,"result":{}}' out
+}
+
+@test "without --idle-stop nobody is stopped" {
+	session --
+	hello
+	ask 1
+	stays
+}
+
+# While it is stopped.
+
+@test "a stopped session does not wake up" {
+	local before
+	session "${IDLE[@]}" --
+	hello
+	await asleep
+	sleep 0.5
+	before=$(grep ctxt_switches "/proc/$SHIM/status")
+	sleep 2
+	[[ $(grep ctxt_switches "/proc/$SHIM/status") == "$before" ]]
+}
+
+# pss PID: kibibytes.
+pss() {
+	awk '$1 == "Pss:" { print $2 }' "/proc/$1/smaps_rollup"
+}
+
+# small: the shim takes 100 KiB at most.
+small() {
+	pss "$SHIM"
+	(($(pss "$SHIM") <= 100))
+}
+
+@test "a stopped session takes 100 KiB at most" {
+	need_that 'build without a sanitizer' not_sanitized
+	session "${IDLE[@]}" --
+	hello
+	await asleep
+	small
+}
+
+@test "a stopped session takes 100 KiB at most also after large messages and some stops" {
+	local i
+	need_that 'build without a sanitizer' not_sanitized
+	session "${IDLE[@]}" --
+	hello
+	for i in 1 2 3; do
+		call "$i" big '{"n":3000000}'
+		await answered "$i"
+		call "4$i" echo "{\"text\":\"$(printf '%0100000d' 0)\"}"
+		await answered "4$i"
+		await asleep
+	done
+	await small
+}
+
+not_sanitized() {
+	! grep -q __asan_init "$MCP_REAP"
+}
+
+# What a new server is told first.
+
+# sent LINE...: all that servers got is these lines.
+sent() {
+	printf '%s\n' "$@" | cmp - keep
+}
+
+@test "a new server gets initialize and initialized as the client sent them, and then the message" {
+	local init="{ \"params\": {\"capabilities\":{\"x\":[1,{\"id\":7}]},  \"protocolVersion\":\"2025-06-18\",\"clientInfo\":{\"name\":\"\\u00e9 ä\\n\"}},\"method\":\"initialize\",\"id\":\"a\\\"b\" ,\"jsonrpc\":\"2.0\"}"
+	local done='	{"method" : "notifications/initialized" ,"jsonrpc":"2.0"}  '
+	local ping='{"jsonrpc":"2.0","id":1,"method":"ping"}'
+	session "${IDLE[@]}" --
+	say "$init"
+	await told protocolVersion
+	say "$done"
+	await asleep
+	say "$ping"
+	await answered 1
+	await asleep
+	say "${ping/1/2}"
+	await answered 2
+	sent "$init" "$done" "$init" "$done" "$ping" "$init" "$done" "${ping/1/2}"
+	(($(grep -c protocolVersion out) == 1))
+}
+
+@test "a handshake with escapes in its keys and names is one" {
+	local init='{"jsonrpc":"2.0","\u0069d":0,"m\u0065thod":"initi\u0061lize","params":{"protocolVersion":"2025-06-18"}}'
+	session "${IDLE[@]}" --
+	say "$INITIALIZE"
+	await answered '"init"'
+	say '{"jsonrpc":"2.0","m\u0065thod":"notifications\/initialize\u0064"}'
+	await asleep
+	ask 1
+	sent "$INITIALIZE" '{"jsonrpc":"2.0","m\u0065thod":"notifications\/initialize\u0064"}' \
+		"$INITIALIZE" '{"jsonrpc":"2.0","m\u0065thod":"notifications\/initialize\u0064"}' \
+		'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"pid","arguments":{}}}'
+}
+
+@test "a handshake whose lines end in CR LF is kept as it is" {
+	session "${IDLE[@]}" --
+	say "$INITIALIZE"$'\r'
+	await answered '"init"'
+	say "$INITIALIZED"$'\r'
+	await asleep
+	say '{"jsonrpc":"2.0","id":1,"method":"ping"}'$'\r'
+	await answered 1
+	sent "$INITIALIZE"$'\r' "$INITIALIZED"$'\r' "$INITIALIZE"$'\r' "$INITIALIZED"$'\r' \
+		'{"jsonrpc":"2.0","id":1,"method":"ping"}'$'\r'
+}
+
+# An initialize may be long, and is either replayed as it was, or its session is not stopped.
+@test "a handshake of 300 KB is not cut short" {
+	local init
+	init="${INITIALIZE%\}*\}*}},\"clientInfo\":{\"name\":\"$(printf '%0300000d' 0)\"}}}"
+	session "${IDLE[@]}" --
+	say "$init"
+	await answered '"init"'
+	say "$INITIALIZED"
+	sleep "$LONG"
+	ask 1
+	if (($(servers | wc -l) == 1)); then
+		skip "such a session is not stopped"
+	fi
+	sent "$init" "$INITIALIZED" "$init" "$INITIALIZED" \
+		'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"pid","arguments":{}}}'
+}
+
+@test "a new server gets the last logging/setLevel, and the client no second answer to it" {
+	local level='{"jsonrpc":"2.0","id":"level-2","method":"logging/setLevel","params":{"level":"debug"}}'
+	session "${IDLE[@]}" --
+	hello
+	request 5 logging/setLevel '{"level":"error"}'
+	await answered 5
+	say "$level"
+	await answered '"level-2"'
+	await asleep
+	say '{"jsonrpc":"2.0","id":1,"method":"ping"}'
+	await answered 1
+	ask 2
+	got_by "$(server)" >got
+	printf '%s\n' "$INITIALIZE" "$INITIALIZED" "$level" '{"jsonrpc":"2.0","id":1,"method":"ping"}' \
+		'{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"pid","arguments":{}}}' | cmp - got
+	(($(grep -c '"level-2"' out) == 1))
+	(($(grep -c '"init"' out) == 1))
+	(($(wc -l <out) == 5))
+}
+
+@test "what else a new server says during the handshake is passed on" {
+	session "${IDLE[@]}" -- later:greet later:hint
+	hello
+	await asleep
+	ask 1
+	told notifications/greeting
+	told notifications/hint
+	(($(wc -l <out) == 4))
+}
+
+@test "a new server's request with the id of the handshake is passed on, and so is its answer" {
+	session "${IDLE[@]}" -- 'later:ask="init"'
+	hello
+	await asleep
+	call 1 pid
+	await told '"id":"init","method":"roots/list"'
+	await answered 1
+	stays
+	say '{"jsonrpc":"2.0","id":"init","result":{"roots":[]}}'
+	await logged '"roots":[]'
+	[[ $(got_by "$(server)" | tail -n 1) == '{"jsonrpc":"2.0","id":"init","result":{"roots":[]}}' ]]
+	await asleep
+}
+
+@test "what the client sends while the server comes up arrives in order, behind the handshake" {
+	local i
+	session "${IDLE[@]}" -- later:delay=1500
+	hello
+	await asleep
+	for i in 1 2 3 4 5; do
+		call "$i" pid
+		notify "notifications/n$i"
+	done
+	await answered 5
+	await logged notifications/n5
+	got_by "$(server)" | grep -o -e 'initialize[a-z]*"' -e '"id":[0-9]' -e '/n[0-9]' | paste -sd' ' >got
+	[[ $(<got) == 'initialize" initialized" "id":1 /n1 "id":2 /n2 "id":3 /n3 "id":4 /n4 "id":5 /n5' ]]
+	(($(servers | wc -l) == 2))
+}
+
+@test "more than a pipe holds, sent while the server comes up, arrives in order" {
+	session "${IDLE[@]}" -- later:delay=1000
+	hello
+	await asleep
+	seq 1 5000 | sed 's/.*/{"jsonrpc":"2.0","id":&,"method":"ping","params":{"_meta":{"padding":"0123456789012345678901234567890"}}}/' >&7
+	await answered 5000
+	grep -o '"id":[0-9]*' out | cut -d: -f2 | cmp - <(seq 1 5000)
+	(($(servers | wc -l) == 2))
+}
+
+@test "a server that comes up for longer than DURATION is not stopped for it" {
+	session "${IDLE[@]}" -- later:delay=1500
+	hello
+	await asleep
+	ask 1
+	(($(servers | wc -l) == 2))
+}
+
+@test "a first message that is a notification starts the server, too" {
+	session "${IDLE[@]}" --
+	hello
+	await asleep
+	notify notifications/roots/list_changed
+	await logged list_changed
+	(($(servers | wc -l) == 2))
+	await asleep
+}
+
+@test "the first byte of a message is enough, and none of it is lost" {
+	session "${IDLE[@]}" --
+	hello
+	await asleep
+	printf '{"jsonrpc":"2.0",' >&7
+	sleep 0.5
+	printf '"id":1,"method":"ping"}\n' >&7
+	await answered 1
+	[[ $(tail -n 1 keep) == '{"jsonrpc":"2.0","id":1,"method":"ping"}' ]]
+}
+
+@test "a session without a handshake is stopped, and a new server gets the message only" {
+	session "${IDLE[@]}" --
+	request 1 ping
+	await answered 1
+	await asleep
+	request 2 ping
+	await answered 2
+	await asleep
+	ask 3
+	sent '{"jsonrpc":"2.0","id":1,"method":"ping","params":{}}' '{"jsonrpc":"2.0","id":2,"method":"ping","params":{}}' \
+		'{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"pid","arguments":{}}}'
+	(($(servers | wc -l) == 3))
+}
+
+# What a new server is.
+
+# A shell that writes what it was given to files of its own, and becomes the command behind it.
+OWN_STATE=(sh -c '
+	{
+		tr "\0" "\n" </proc/self/environ
+		pwd
+		umask
+		ulimit -a
+		printf "%s\n" "$@"
+		readlink /proc/$$/fd/2
+		grep -e Sig -e Groups -e NoNewPrivs -e Threads /proc/$$/status
+		cut -d" " -f5,7- /proc/$$/stat | cut -d" " -f2,13,14
+	} >state.$$
+	ls /proc/$$/fd | paste -sd" " >fds.$$
+	exec "$@"' sh)
+
+@test "a new server has the environment, arguments, directory, limits and signals of the first" {
+	local all
+	start -g 0.2 -k 0.2 "${IDLE[@]}" -- "${OWN_STATE[@]}" "$FIX/mcp" log=log stderr='here  I am'
+	hello
+	await asleep
+	ask 1
+	mapfile -t all < <(servers)
+	diff "state.${all[0]}" "state.${all[1]}"
+}
+
+@test "a new server has its stderr where the first has it" {
+	session "${IDLE[@]}" -- stderr=here
+	hello
+	await asleep
+	ask 1
+	[[ $(<err) == $'here\nhere' ]]
+}
+
+@test "a new server has descriptors 0, 1 and 2 only" {
+	start -g 0.2 -k 0.2 "${IDLE[@]}" -- "${OWN_STATE[@]}" "$FIX/mcp" log=log
+	hello
+	await asleep
+	ask 1
+	[[ $(<"fds.$(server)") == '0 1 2' ]]
+}
+
+@test "a new server has no new privileges, if the first has none" {
+	session -x "${IDLE[@]}" --
+	hello
+	await asleep
+	ask 1
+	grep -q 'NoNewPrivs:.*1' "/proc/$SERVER/status"
+}
+
+# A server that does not come back.
+
+# fails STATUS TEXT: the session ends like this, and one line says why.
+fails() {
+	ended
+	cat err
+	[[ $STATUS == "$1" ]]
+	[[ $(wc -l <err) == 1 && $(<err) == "mcp-reap: "*"$2"* ]]
+	nothing_left
+}
+
+@test "a new server with another protocol version ends the session, and one line says so" {
+	session "${IDLE[@]}" -- later:version=2024-11-05
+	hello
+	await asleep
+	call 1 pid
+	fails 0 2024-11-05
+	run ! answered 1
+}
+
+@test "a new server that answers initialize with an error ends the session, and one line says so" {
+	session "${IDLE[@]}" -- later:error
+	hello
+	await asleep
+	call 1 pid
+	fails 0 initialize
+	(($(grep -c '"init"' out) == 1))
+}
+
+@test "a new server that exits at initialize ends the session with its status, and one line says so" {
+	session "${IDLE[@]}" -- later:exit=7
+	hello
+	await asleep
+	call 1 pid
+	fails 7 initialize
+}
+
+@test "a new server that exits before it reads ends the session with its status, and one line says so" {
+	session "${IDLE[@]}" -- later:exit-now=7
+	hello
+	await asleep
+	call 1 pid
+	fails 7 initialize
+}
+
+@test "a command that is not there any more ends the session with 127" {
+	cp "$FIX/mcp" mcp
+	start "${IDLE[@]}" -- ./mcp log=log
+	hello
+	await asleep
+	rm mcp
+	call 1 pid
+	ended
+	[[ $STATUS == 127 ]]
+	has '^mcp-reap: ./mcp: No such file' err
+	nothing_left
+}
+
+@test "a server that exits by itself ends the session, and is not started again" {
+	session "${IDLE[@]}" --
+	hello
+	call 1 exit '{"code":5}'
+	ended
+	[[ $STATUS == 5 && ! -s err ]]
+	(($(servers | wc -l) == 1))
+	nothing_left
+}
+
+@test "a new server that exits by itself ends the session with its status" {
+	session "${IDLE[@]}" --
+	hello
+	await asleep
+	call 1 exit '{"code":6}'
+	ended
+	[[ $STATUS == 6 && ! -s err ]]
+	(($(servers | wc -l) == 2))
+	nothing_left
+}
+
+# Endings.
+
+@test "the end of input ends a stopped session with 0" {
+	session "${IDLE[@]}" --
+	hello
+	await asleep
+	close_stdin
+	ended
+	[[ $STATUS == 0 && ! -s err ]]
+	(($(servers | wc -l) == 1))
+	nothing_left
+}
+
+@test "SIGTERM ends a stopped session at once" {
+	session -g 300 "${IDLE[@]}" --
+	hello
+	await asleep
+	kill -TERM "$SHIM"
+	ended
+	echo "$STATUS"
+	[[ $STATUS == 143 || $STATUS == 0 ]]
+	(($(servers | wc -l) == 1))
+	nothing_left
+}
+
+@test "the client's death ends a stopped session" {
+	client stdio=inherit until=go die -- -g 0.2 -k 0.2 "${IDLE[@]}" -- "$FIX/mcp" log=log
+	hello
+	await none_but_shim_and_client
+	: >go
+	nothing_left
+}
+none_but_shim_and_client() {
+	[[ $(marked | sort -n | paste -sd' ') == "$(printf '%s\n' "$SHIM" "$CLIENT" | sort -n | paste -sd' ')" ]]
+}
+
+@test "SIGKILL of the shim of a stopped session leaves nothing" {
+	session "${IDLE[@]}" --
+	hello
+	await asleep
+	kill -KILL "$SHIM"
+	nothing_left
+}
+
+@test "a client that stops reading ends a stopped session" {
+	start_to_pipe
+	await asleep
+	exec {OUTPUT}<&-
+	ended
+	nothing_left
+}
+
+@test "a message right before the end of input is answered by a new server" {
+	session -g 60 "${IDLE[@]}" -- later:delay=500
+	hello
+	await asleep
+	call 1 pid
+	close_stdin
+	ended
+	[[ $STATUS == 0 ]]
+	answered 1
+	(($(servers | wc -l) == 2))
+	nothing_left
+}
+
+@test "a stopped session's shim that is stopped itself goes on after SIGCONT" {
+	session "${IDLE[@]}" --
+	hello
+	await asleep
+	kill -STOP "$SHIM"
+	await stopped "$SHIM"
+	call 1 pid
+	kill -CONT "$SHIM"
+	await answered 1
+}
+
+# being_stopped: a session whose server has got the end of its input, and is there for long.
+being_stopped() {
+	start -g 300 -k 300 "${IDLE[@]}" -- "$FIX/mcp" log=log keep=keep deaf term-proof stray
+	hello
+	await grep -q EOF log
+}
+
+@test "a message that comes while the server is being stopped is answered by a new one" {
+	start -g 1.5 -k 0.2 "${IDLE[@]}" -- "$FIX/mcp" log=log keep=keep deaf term-proof
+	hello
+	await grep -q EOF log
+	ask 1
+	[[ $SERVER == "$(server)" ]]
+	(($(servers | wc -l) == 2))
+	[[ $(sed -n '/EOF/,$p' log | sed 's/^[0-9]* //; s/ .*//' | head -n 3 | paste -sd' ') == 'EOF TERM start' ]]
+}
+
+@test "the end of input while the server is being stopped leaves nothing" {
+	start -g 1 -k 0.2 "${IDLE[@]}" -- "$FIX/mcp" log=log deaf term-proof stray
+	hello
+	await grep -q EOF log
+	close_stdin
+	ended
+	nothing_left
+}
+
+@test "a second SIGTERM while the server is being stopped ends it at once" {
+	being_stopped
+	kill -TERM "$SHIM"
+	await has TERM log
+	kill -TERM "$SHIM"
+	ended
+	nothing_left
+}
+
+@test "SIGKILL of the shim while the server is being stopped leaves nothing" {
+	start -g 1 -k 0.2 "${IDLE[@]}" -- "$FIX/mcp" log=log deaf term-proof stray
+	hello
+	await grep -q EOF log
+	kill -KILL "$SHIM"
+	nothing_left
+}
+
+@test "SIGKILL of the reaper while the server is being stopped leaves nothing" {
+	being_stopped
+	kill -KILL "$(reaper_pid)"
+	ended
+	nothing_left
+}
+
+@test "the client's death while the server is being stopped leaves nothing" {
+	client stdio=inherit until=go die -- -g 1 -k 0.2 "${IDLE[@]}" -- "$FIX/mcp" log=log deaf term-proof stray
+	hello
+	await grep -q EOF log
+	: >go
+	nothing_left
+}
+
+# coming_up: a session whose second server has not answered yet; what it said so far, and a message behind it.
+coming_up() {
+	session "${IDLE[@]}" -- stray later:delay=60000 later:term-proof later:deaf
+	hello
+	await asleep
+	call 1 pid
+	await started 2
+	await in_handshake
+}
+in_handshake() {
+	(($(grep -c initialize\" log) == 2))
+}
+
+@test "SIGTERM while a new server comes up leaves nothing" {
+	coming_up
+	kill -TERM "$SHIM"
+	ended
+	nothing_left
+}
+
+@test "the end of input while a new server comes up leaves nothing" {
+	session "${IDLE[@]}" -- stray later:delay=1000
+	hello
+	await asleep
+	call 1 pid
+	await started 2
+	close_stdin
+	ended
+	nothing_left
+}
+
+@test "SIGKILL of the shim while a new server comes up leaves nothing" {
+	coming_up
+	kill -KILL "$SHIM"
+	nothing_left
+}
+
+@test "SIGKILL of a new server's reaper ends the session with 125 and leaves nothing" {
+	session "${IDLE[@]}" -- stray child deaf
+	hello
+	await asleep
+	ask 1
+	kill -KILL "$(reaper_pid)"
+	ended
+	[[ $STATUS == 125 ]]
+	nothing_left
+}
+
+@test "the end of input ends a session with a new server as it does with the first" {
+	session "${IDLE[@]}" -- stray child deaf term-proof
+	hello
+	await asleep
+	call 1 never
+	await logged '"id":1'
+	close_stdin
+	ended
+	[[ $STATUS == 137 ]]
+	nothing_left
+}
+
+@test "SIGTERM ends a session with a new server as it does with the first" {
+	session "${IDLE[@]}" -- stray child
+	hello
+	await asleep
+	call 1 never
+	await logged '"id":1'
+	kill -TERM "$SHIM"
+	ended
+	[[ $STATUS == 143 ]]
+	nothing_left
+}
+
+# While something is outstanding nobody is stopped. Each test shows, too, that it was this: once it is settled, the
+# server is stopped.
+
+# outstanding ID [CANCELLED]: a call with this id keeps the server, until it is cancelled.
+outstanding() {
+	session "${IDLE[@]}" --
+	hello
+	call "$1" never
+	await logged '"id":'"$1"
+	stays
+	cancel "${2:-$1}"
+	await asleep
+}
+
+@test "a call without an answer: its id is a number" {
+	outstanding 17
+}
+
+@test "a call without an answer: its id is 0" {
+	outstanding 0
+}
+
+@test "a call without an answer: its id is a negative number" {
+	outstanding -3
+}
+
+@test "a call without an answer: its id is a large number" {
+	outstanding 9007199254740993
+}
+
+@test "a call without an answer: its id is a string" {
+	outstanding '"7e0c3b1a-0000-4000-8000-000000000000"'
+}
+
+@test "a call without an answer: its id is the empty string" {
+	outstanding '""'
+}
+
+@test "a call without an answer: its id is a string of escapes" {
+	outstanding '"\"}{\\\u0000\ud83d\ude00\/"'
+}
+
+@test "a call without an answer: its id is a string of many bytes" {
+	outstanding '"äöü€😀"'
+}
+
+# What takes long is not stopped, in doubt: nothing is said here about the end of it.
+@test "a call without an answer: its id is a string of 5000 bytes" {
+	session "${IDLE[@]}" --
+	hello
+	call "\"$(printf '%05000d' 0)\"" never
+	await logged 00000000000
+	stays
+}
+
+@test "a call that takes longer than DURATION is answered by the server that got it" {
+	session "${IDLE[@]}" --
+	hello
+	call 1 sleep '{"ms":1500}'
+	await answered 1
+	(($(servers | wc -l) == 1))
+	await asleep
+}
+
+@test "a call is outstanding while others come and go" {
+	session "${IDLE[@]}" --
+	hello
+	call 1 never
+	call 2 pid
+	call '"3"' pid
+	await answered '"3"'
+	stays
+	cancel 1
+	await asleep
+}
+
+@test "five hundred outstanding calls are kept apart" {
+	session "${IDLE[@]}" --
+	hello
+	seq 1 500 | sed 's/.*/{"jsonrpc":"2.0","id":&,"method":"tools\/call","params":{"name":"never"}}/' >&7
+	await logged '"id":500,'
+	seq 1 499 | sed 's/.*/{"jsonrpc":"2.0","method":"notifications\/cancelled","params":{"requestId":&}}/' >&7
+	await logged '"requestId":499}'
+	stays
+	cancel 500
+	await asleep
+}
+
+@test "the number 1 and the string 1 are two ids" {
+	session "${IDLE[@]}" --
+	hello
+	call '"1"' never
+	request 1 ping
+	await answered 1
+	stays
+	cancel '"1"'
+	await asleep
+}
+
+@test "an answer in the middle of another message settles nothing" {
+	session "${IDLE[@]}" --
+	hello
+	call 5 never
+	call 6 raw '{"text":"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"id\":5,\"result\":{}}}\n"}'
+	call 7 raw '{"text":"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":[{\"id\":5,\"result\":{}}]}\n"}'
+	call 8 echo '{"text":"}\",\"id\":5,\"result\":{},\"x\":\""}'
+	await answered 8
+	stays
+	cancel 5
+	await asleep
+}
+
+@test "what looks like an id in a request's arguments is none" {
+	session "${IDLE[@]}" --
+	hello
+	request 5 tools/call '{"id":6,"name":"never","arguments":{"id":6,"method":"ping"}}'
+	request 6 ping
+	await answered 6
+	stays
+	cancel 5
+	await asleep
+}
+
+@test "an answer that is an error settles its call" {
+	session "${IDLE[@]}" --
+	hello
+	request 1 no/such/method
+	await answered 1
+	await asleep
+}
+
+@test "an answer to a call that was cancelled does no harm" {
+	session "${IDLE[@]}" --
+	hello
+	call 1 sleep '{"ms":500}'
+	cancel 1
+	await answered 1
+	await asleep
+	ask 2
+}
+
+# asked ID: a session whose server has asked the client something.
+asked() {
+	session "${IDLE[@]}" --
+	hello
+	call 1 ask '{"id":'"$1"',"method":"sampling/createMessage"}'
+	await answered 1
+	stays
+}
+
+@test "a server's request without an answer: its id is a number" {
+	asked 1
+	say '{"jsonrpc":"2.0","id":1,"result":{"role":"assistant"}}'
+	await asleep
+}
+
+@test "a server's request without an answer: its id is a string" {
+	asked '"a\"b"'
+	say '{"jsonrpc":"2.0","id":"a\"b","result":{}}'
+	await asleep
+}
+
+@test "a server's request is settled by an error" {
+	asked 1
+	say '{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"rejected"}}'
+	await asleep
+}
+
+@test "a server's request is settled by its own cancellation" {
+	asked 9
+	call 2 cancel '{"id":9}'
+	await asleep
+	answered 2
+}
+
+@test "a server's request is not settled by the client's cancellation, nor by another answer" {
+	asked 9
+	cancel 9
+	say '{"jsonrpc":"2.0","id":"9","result":{}}'
+	say '{"jsonrpc":"2.0","id":8,"result":{}}'
+	await logged '"id":8'
+	stays
+	say '{"jsonrpc":"2.0","id":9,"result":{}}'
+	await asleep
+}
+
+@test "a client's call is not settled by the server's cancellation, nor by the client's answer" {
+	session "${IDLE[@]}" --
+	hello
+	call 9 never
+	call 10 cancel '{"id":9}'
+	await answered 10
+	say '{"jsonrpc":"2.0","id":9,"result":{}}'
+	await logged '"id":9,"result"'
+	stays
+	cancel 9
+	await asleep
+}
+
+@test "requests of both sides with the same id are two" {
+	session "${IDLE[@]}" --
+	hello
+	call 2 never
+	call 3 ask '{"id":2,"method":"elicitation/create"}'
+	await answered 3
+	say '{"jsonrpc":"2.0","id":2,"result":{"action":"accept"}}'
+	await logged accept
+	stays
+	cancel 2
+	await asleep
+}
+
+@test "a subscription keeps the server until it is given up" {
+	session "${IDLE[@]}" --
+	hello
+	request 1 resources/subscribe '{"uri":"file:///a"}'
+	await answered 1
+	stays
+	request 2 resources/unsubscribe '{"uri":"file:///a"}'
+	await asleep
+	answered 2
+}
+
+@test "two subscriptions keep the server until both are given up" {
+	session "${IDLE[@]}" --
+	hello
+	request 1 resources/subscribe '{"uri":"file:///a"}'
+	request 2 resources/subscribe '{"uri":"file:///b"}'
+	request 3 resources/unsubscribe '{"uri":"file:///a"}'
+	await answered 3
+	stays
+	request 4 resources/unsubscribe '{"uri":"file:///b"}'
+	await asleep
+}
+
+@test "a listener keeps the server until it is cancelled" {
+	session "${IDLE[@]}" --
+	hello
+	request 1 subscriptions/listen '{"notifications":{"toolsListChanged":true}}'
+	await logged subscriptions/listen
+	stays
+	cancel 1
+	await asleep
+}
+
+@test "a request for a task keeps the server, though it is answered" {
+	session "${IDLE[@]}" --
+	hello
+	request 1 tools/call '{"name":"pid","task":{"ttl":60000}}'
+	await answered 1
+	stays
+}
+
+@test "what is called task elsewhere is none" {
+	session "${IDLE[@]}" --
+	hello
+	call 1 pid '{"task":{"ttl":60000}}'
+	await asleep
+}
+
+@test "before the client says anything the server is not stopped" {
+	session "${IDLE[@]}" --
+	await started 1
+	stays
+	hello
+	await asleep
+}
+
+@test "before initialize is answered the server is not stopped" {
+	session "${IDLE[@]}" -- delay=1500
+	say "$INITIALIZE"
+	await logged initialize
+	await answered '"init"'
+	(($(servers | wc -l) == 1))
+	say "$INITIALIZED"
+	await asleep
+}
+
+@test "before the client has said that it is initialized the server is not stopped" {
+	session "${IDLE[@]}" --
+	say "$INITIALIZE"
+	await answered '"init"'
+	stays
+	request 1 ping
+	await answered 1
+	stays
+	say "$INITIALIZED"
+	await asleep
+}
+
+@test "an unfinished message of the client keeps the server" {
+	session "${IDLE[@]}" --
+	hello
+	printf '{"jsonrpc":"2.0","method":"not' >&7
+	await grep -q 'method":"not$' keep
+	stays
+	printf 'ifications/x"}\n' >&7
+	await asleep
+	logged notifications/x
+}
+
+@test "an unfinished message of the server keeps it" {
+	session "${IDLE[@]}" --
+	hello
+	call 1 raw '{"behind":"{\"jsonrpc\":\"2.0\",\"method\":\"not"}'
+	await grep -q 'method":"not$' out
+	stays
+	call 2 raw '{"text":"ifications/x\"}\n"}'
+	await asleep
+	told notifications/x
+}
+
+@test "what the server has not read keeps it" {
+	session "${IDLE[@]}" -- unread
+	say "$INITIALIZE"
+	await answered '"init"'
+	say "$INITIALIZED"
+	sleep "$LONG"
+	stays
+}
+
+@test "what the client has not read keeps the server" {
+	start_to_pipe
+	call 1 notify '{"n":3000}'
+	await logged '"n":3000'
+	stays
+	cat <&"$OUTPUT" >out 3>&- 7>&- 8<&- &
+	await asleep
+	(($(grep -c notifications/message out) == 3000))
+	answered 1
+}
+
+# A stream that is not understood.
+
+# not_understood: from now on the server is left in peace, and one line says so with -v.
+not_understood() {
+	request 8 ping
+	await answered 8
+	stays
+	(($(servers | wc -l) == 1))
+	(($(grep -c '^mcp-reap\[.*\]: idle-stop' err) == 1))
+}
+
+# client_line LINE: a client that says this.
+client_line() {
+	session -v "${IDLE[@]}" --
+	hello
+	printf '%s\n' "$1" >&7
+	not_understood
+}
+
+@test "a batch turns idle-stop off" {
+	client_line '[{"jsonrpc":"2.0","id":1,"method":"ping"}]'
+}
+
+@test "noise of the client turns idle-stop off" {
+	client_line 'hello?'
+}
+
+@test "a line that is JSON, but no object, turns idle-stop off" {
+	client_line '"{}"'
+}
+
+@test "an object with something behind it turns idle-stop off" {
+	client_line '{"jsonrpc":"2.0","method":"notifications/x"} x'
+}
+
+@test "two objects on a line turn idle-stop off" {
+	client_line '{"jsonrpc":"2.0","method":"notifications/x"}{"jsonrpc":"2.0","method":"notifications/y"}'
+}
+
+@test "a broken object turns idle-stop off" {
+	client_line '{"jsonrpc":"2.0","method":"notifications/x",}'
+}
+
+@test "an unfinished object turns idle-stop off" {
+	client_line '{"jsonrpc":"2.0","method":"notifications/x"'
+}
+
+@test "noise of the server turns idle-stop off" {
+	session -v "${IDLE[@]}" --
+	hello
+	call 1 raw '{"text":"listening\n"}'
+	await answered 1
+	not_understood
+}
+
+@test "a batch of answers turns idle-stop off" {
+	session -v "${IDLE[@]}" --
+	hello
+	call 1 raw '{"text":"[{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":{}}]\n"}'
+	await answered 1
+	not_understood
+}
+
+# Two readers may take different members of these: in doubt, nobody is stopped.
+
+@test "two ids in a message do not lead to a stop while either is outstanding" {
+	session "${IDLE[@]}" --
+	hello
+	say '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"never"},"id":2}'
+	await logged '"id":2}'
+	call 3 raw '{"text":"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n"}'
+	await answered 3
+	stays
+}
+
+@test "an id that is hidden by escapes is seen" {
+	session "${IDLE[@]}" --
+	hello
+	say '{"jsonrpc":"2.0","i\u0064":1,"method":"tools/call","params":{"name":"never"}}'
+	await logged 'i\u0064'
+	stays
+	cancel 1
+	await asleep
+}
+
+@test "deep nesting hides nothing" {
+	local open close
+	open=$(printf '%020000d' 0)
+	close=${open//0/]}
+	open=${open//0/[}
+	session "${IDLE[@]}" --
+	hello
+	say '{"jsonrpc":"2.0","params":{"name":"never","x":'"$open$close"'},"id":1,"method":"tools/call"}'
+	await logged '"id":1,"method":"tools/call"}'
+	stays
+}
+
+@test "invalid UTF-8 hides nothing" {
+	session "${IDLE[@]}" --
+	hello
+	say $'{"jsonrpc":"2.0","x":"\xff\xc0\xed\xa0\x80","id":1,"method":"tools/call","params":{"name":"never","y":"\xf0"}}'
+	await grep -qaF '"id":1,' log
+	stays
+}
+
+# Size and speed.
+
+@test "100 MB both ways in one message each pass with --idle-stop, and the session is stopped and started" {
+	local i
+	head -c 75000000 /dev/urandom | base64 -w 0 >text
+	session "${IDLE[@]}" --
+	hello
+	await asleep
+	{
+		printf '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"'
+		cat text
+		printf '"}}}\n'
+	} >&7
+	await answered 1
+	await asleep
+	ask 2
+	sed -n 's/^{"jsonrpc":"2.0","id":1,"result":{"content":\[{"type":"text","text":"\(.*\)"}\]}}$/\1/p' out | tr -d '\n' | cmp - text
+	(($(servers | wc -l) == 3))
+}
+
+# taken TURNS: what `turns` has sent was got whole, in order and once, by servers that began with the handshake.
+taken() {
+	local requests
+	requests=$(sed -n 's/^turns: \([0-9]*\) .*/\1/p' out)
+	cat out
+	servers | wc -l
+	((requests >= $1))
+	grep -o '"turn [0-9]*"' log | cmp - <(seq -f '"turn %.0f"' 0 $((requests - 1)))
+	[[ $(grep -c '"initialize"' log) == $(servers | wc -l) ]]
+	[[ $(grep -c 'notifications/initialized' log) == $(servers | wc -l) ]]
+	awk '$2 == "start" { n[$1] = 0; next } $2 == "<" && ++n[$1] == 1 && !/"initialize"/ { exit 1 }
+		$2 == "<" && n[$1] == 2 && !/notifications\/initialized/ { exit 1 }' log
+	(($(servers | wc -l) > 1))
+	[[ ! -s err ]]
+}
+
+# race TURNS [OPTION-OF-TURNS]...: messages sent just when the server is about to be stopped.
+race() {
+	launch "$FIX/turns" -n "$1" -d 20 -j 2 "${@:2}" -- "$MCP_REAP" -i 20ms -- "$FIX/mcp" log=log
+	ended $!
+	[[ $STATUS == 0 ]]
+}
+
+@test "a thousand messages sent at the deadline: none is lost, none doubled" {
+	race 1000
+	taken 1000
+	nothing_left
+}
+
+@test "a thousand messages in pieces, cut anywhere, at the deadline: none is lost, none doubled" {
+	race 1000 -p -r 2
+	taken 1000
+}
+
+@test "bursts of messages over sockets, in pieces, at the deadline: none is lost, none doubled" {
+	race 500 -b 20 -p -s sockets -r 3
+	taken 1000
+}
+
+@test "messages at the deadline with a server that says everything byte by byte" {
+	launch "$FIX/turns" -n 200 -d 20 -j 2 -b 3 -r 4 -- "$MCP_REAP" -i 20ms -- "$FIX/mcp" log=log bytes
+	ended $!
+	[[ $STATUS == 0 ]]
+	taken 200
+}
+
+@test "messages without a handshake at the deadline: none is lost, none doubled" {
+	race 1000 -o -r 5
+	grep -o '"turn [0-9]*"' log | cmp - <(seq -f '"turn %.0f"' 0 999)
+	(($(servers | wc -l) > 1))
+	run ! has initialize log
+}
+
+@test "messages that come while a server that outlives the end of input is stopped: none is lost, none doubled" {
+	launch "$FIX/turns" -n 100 -d 25 -j 20 -r 6 -- "$MCP_REAP" -g 10ms -k 10ms -i 20ms -- \
+		"$FIX/mcp" log=log deaf term-proof stray
+	ended $!
+	taken 100
+	nothing_left
+}
+
+# --verbose.
+
+@test "with -v a stop is one line, with the memory that came back, and so is a start" {
+	session -v "${IDLE[@]}" --
+	hello
+	await asleep
+	ask 1
+	await asleep
+	cat err
+	(($(grep -c "^mcp-reap\[$SHIM\]: idle-stop .*[0-9]" err) >= 1))
+}
+
+# The command line.
+
+@test "the long option has the same meaning" {
+	session --idle-stop=100ms --
+	hello
+	await asleep
+}
+
+@test "a DURATION that is none is refused" {
+	run -125 --separate-stderr mcp_reap -i soon -- true
+	# shellcheck disable=SC2154 # by run
+	[[ $stderr == "mcp-reap: --idle-stop: 'soon': not a duration" ]]
+}

@@ -1,0 +1,308 @@
+#!/usr/bin/env bats
+# --json-only: what is not JSON goes to stderr, whole and in order, and nothing else changes.
+
+# shellcheck disable=SC2030,SC2031,SC2153 # each test is a subshell; helper.bash sets STATUS
+# shellcheck disable=SC2016 # what is quoted is for another shell
+load helper
+load mcp
+
+# parted [COMMAND...]: what a server writes, the file `lines`, comes out as it should: in `want.out` and `want.err`.
+parted() {
+	local code=0
+	(($#)) || set -- cat lines
+	mcp_reap -j -g 60 -- "$@" </dev/null >out 2>err || code=$?
+	cmp out want.out
+	cmp err want.err
+	nothing_left
+	return "$code"
+}
+
+# lines TEXT...: these, with a newline behind each; those that begin with a bracket are for stdout.
+lines() {
+	printf '%s\n' "$@" >lines
+	grep '^[[:blank:]]*[[{]' lines >want.out || :
+	grep -v '^[[:blank:]]*[[{]' lines >want.err || :
+}
+
+# many: thousands of lines of all kinds and lengths, the same each time.
+many() {
+	awk 'BEGIN {
+		srand(1)
+		split("{|[|npm warn|  {|\t[|}|  noise {|\"{\"|0|:{|<html>|\033[1m{", begin, "|")
+		for (i = 0; i < 20000; i++) {
+			line = begin[1 + int(rand() * 12)] " line " i " "
+			for (j = int(rand() * rand() * 60); j > 0; j--)
+				line = line "{x}" j
+			if (rand() < 0.002)
+				for (j = 0; j < 12000; j++)
+					line = line " more of it"
+			print line
+		}
+	}' >lines
+	grep '^[[:blank:]]*[[{]' lines >want.out
+	grep -v '^[[:blank:]]*[[{]' lines >want.err
+	[[ -s want.out && -s want.err ]]
+}
+
+@test "lines that are not JSON go to stderr, the others to stdout" {
+	lines 'npm warn deprecated' '{"jsonrpc":"2.0"}' 'Listening on stdio' '[{"jsonrpc":"2.0"}]' '"text"' 0 null '}' '<html>'
+	parted
+}
+
+@test "blanks in front do not matter" {
+	lines '  {"a":1}' $'\t[1]' $' \t {"a":2}' '  noise' $'\tnoise {"a":1}' ' "a"'
+	parted
+}
+
+@test "brackets in the middle of a line do not matter" {
+	lines 'server: {"a":1}' 'a[1]' '{"a":"noise"}' '{ broken JSON' '[also broken'
+	parted
+}
+
+@test "without --json-only every line goes to stdout" {
+	lines 'npm warn deprecated' '{"jsonrpc":"2.0"}'
+	mcp_reap -g 60 -- cat lines </dev/null >out 2>err
+	cmp out lines
+	[[ ! -s err ]]
+}
+
+@test "thousands of lines are parted, each whole and in order" {
+	many
+	parted
+}
+
+@test "thousands of lines that come in pieces are parted, each whole and in order" {
+	local size
+	many
+	head -n 3000 lines >some
+	mv some lines
+	grep '^[[:blank:]]*[[{]' lines >want.out
+	grep -v '^[[:blank:]]*[[{]' lines >want.err
+	for size in 1 7 4095; do
+		parted dd if=lines bs="$size" status=none
+		exec 8<&-
+		exec 9<>tree
+		exec 8<tree 9>&-
+	done
+}
+
+@test "lines of 10 MB of both kinds come whole" {
+	{
+		printf '{'
+		head -c 10000000 /dev/zero | tr '\0' '{'
+		printf '\nn'
+		head -c 10000000 /dev/zero | tr '\0' '{'
+		printf '\n{"a":1}\nmore\n'
+	} >lines
+	grep '^{' lines >want.out
+	grep -v '^{' lines >want.err
+	parted
+}
+
+@test "a line of 100 MB passes unchanged" {
+	{
+		printf '{"a":"'
+		head -c 100000000 /dev/zero | tr '\0' x
+		printf '"}\n'
+	} >lines
+	cp lines want.out
+	: >want.err
+	parted
+}
+
+# More blanks than are kept: where the line goes is not said, but it is whole.
+@test "a line with 100 KB of blanks in front comes whole" {
+	{
+		printf '%100000s{"a":1}\n' ''
+		printf '{"a":2}\n'
+	} >lines
+	mcp_reap -j -g 60 -- cat lines </dev/null >out 2>err
+	cat out err | sort | cmp - <(sort lines)
+	has '^{"a":2}$'
+}
+
+@test "a last line without a newline comes, when it is JSON" {
+	printf 'noise\n{"a":1}' >lines
+	printf '{"a":1}' >want.out
+	echo noise >want.err
+	parted
+}
+
+@test "a last line without a newline comes, when it is not JSON" {
+	printf '{"a":1}\nnoise' >lines
+	echo '{"a":1}' >want.out
+	printf 'noise' >want.err
+	parted
+}
+
+@test "what a server writes just before it crashes arrives, at both ends" {
+	lines 'noise 1' '{"a":1}' 'noise 2' '{"a":2}'
+	run parted sh -c 'cat lines; kill -KILL $$'
+	[[ $status == 137 ]]
+}
+
+@test "a message is not held up until its end" {
+	start -j -g 0.2 -k 0.2 -- sh -c 'printf "  {\"a\""; exec sleep 300'
+	await grep -q '^  {"a"$' out
+}
+
+@test "noise is not held up until its end" {
+	start -j -g 0.2 -k 0.2 -- sh -c 'printf "Password: "; exec sleep 300'
+	await grep -q '^Password: $' err
+	[[ ! -s out ]]
+}
+
+@test "blanks wait for what they are in front of" {
+	start -j -g 0.2 -k 0.2 -- sh -c 'printf "  "; touch said; until [ -e go ]; do sleep 0.02; done; echo text; exec sleep 300'
+	await test -e said
+	sleep 0.5
+	[[ ! -s out && ! -s err ]]
+	: >go
+	await grep -qx '  text' err
+	[[ ! -s out ]]
+}
+
+@test "both kinds stay in order where stdout and stderr are the same" {
+	many
+	start_to_one_pipe
+	cat <&"$OUTPUT" >got
+	ended
+	[[ $STATUS == 0 ]]
+	cmp got lines
+}
+start_to_one_pipe() {
+	local both w
+	mkfifo pipe
+	exec {both}<>pipe
+	exec {w}>pipe
+	exec {OUTPUT}<pipe {both}>&-
+	launch bash -c "exec \"\$@\" >&$w 2>&1 $w>&- $OUTPUT<&-" - "$MCP_REAP" -j -g 60 -- cat lines
+	SHIM=$!
+	exec {w}>&-
+}
+
+# stderr_to_pipe [OPTION]... -- COMMAND...: a session whose stderr is a pipe; we hold its other end as ERRORS.
+stderr_to_pipe() {
+	local both w
+	mkfifo errors
+	exec {both}<>errors
+	exec {w}>errors
+	exec {ERRORS}<errors {both}>&-
+	launch bash -c "exec \"\$@\" 2>&$w $w>&- $ERRORS<&-" - "$MCP_REAP" -j "$@"
+	SHIM=$!
+	exec {w}>&-
+}
+
+@test "a stderr that is read slowly gets every line, and stdout too" {
+	many
+	stderr_to_pipe -g 60 -- cat lines
+	while IFS= read -r -N 65536 -u "$ERRORS" piece || [[ $piece ]]; do
+		printf '%s' "$piece"
+		sleep 0.02
+	done >got
+	ended
+	[[ $STATUS == 0 ]]
+	cmp got want.err
+	cmp out want.out
+}
+
+@test "a stderr that nobody reads does not keep the client from sending" {
+	local i
+	stderr_to_pipe -g 0.2 -k 0.2 -- sh -c 'yes noise & exec cat >got'
+	for ((i = 0; i < 5; i++)); do
+		sleep 0.1
+		say "line $i"
+	done
+	await has 'line 4' got
+	kill -TERM "$SHIM"
+	ended
+	nothing_left
+}
+
+@test "a stderr that nobody reads does not keep a session from ending" {
+	stderr_to_pipe -g 0.2 -k 0.2 -- sh -c 'yes noise & exec cat'
+	sleep 0.5
+	close_stdin
+	ended
+	nothing_left
+}
+
+@test "a stderr that is closed takes the noise, and nothing else is lost" {
+	lines noise '{"a":1}' noise '{"a":2}'
+	mcp_reap -j -g 60 -- cat lines </dev/null >out 2>&-
+	cmp out want.out
+	nothing_left
+}
+
+@test "a stderr whose reader is gone takes the noise, and nothing else is lost" {
+	many
+	stderr_to_pipe -g 60 -- cat lines
+	exec {ERRORS}<&-
+	ended
+	[[ $STATUS == 0 ]]
+	cmp out want.out
+	nothing_left
+}
+
+@test "a stderr on a full disk takes the noise, and nothing else is lost" {
+	many
+	mcp_reap -j -g 60 -- cat lines </dev/null >out 2>/dev/full
+	cmp out want.out
+	nothing_left
+}
+
+@test "what the client sends is not touched" {
+	many
+	mcp_reap -j -g 60 -- sh -c 'cat >got' <lines
+	cmp got lines
+	nothing_left
+}
+
+@test "what the server itself writes to stderr comes as it is" {
+	mcp_reap -j -g 60 -- sh -c 'echo "{\"a\":1}" >&2; echo "{\"a\":2}"' </dev/null >out 2>err
+	[[ $(<err) == '{"a":1}' && $(<out) == '{"a":2}' ]]
+	nothing_left
+}
+
+@test "the long option has the same meaning, and the server's status comes through" {
+	run -3 --separate-stderr mcp_reap --json-only -- sh -c 'echo noise; echo "{}"; exit 3' </dev/null
+	# shellcheck disable=SC2154 # by run
+	[[ $output == '{}' && $stderr == noise ]]
+	nothing_left
+}
+
+
+# With --idle-stop.
+
+@test "with --json-only noise of the server does not turn idle-stop off" {
+	session -j -i 100ms --
+	hello
+	call 1 raw '{"text":"listening\n","behind":"more\n"}'
+	await answered 1
+	await asleep
+	has '^listening$' err
+	ask 2
+	(($(servers | wc -l) == 2))
+	run ! has listening
+}
+
+@test "with --json-only a restarted server's noise goes to stderr, before and within the handshake" {
+	start -j -i 100ms -g 0.2 -k 0.2 -- sh -c 'echo noise 1; echo "  noise 2"; exec "$0" "$@"' "$FIX/mcp" log=log
+	hello
+	await asleep
+	ask 1
+	[[ $(<err) == $'noise 1\n  noise 2\nnoise 1\n  noise 2' ]]
+	(($(wc -l <out) == 2))
+}
+
+@test "with --json-only an unfinished noise of the server does not end in a message" {
+	session -j -i 100ms --
+	hello
+	call 1 raw '{"behind":"half of a line"}'
+	await answered 1
+	stays
+	call 2 raw '{"text":" and the rest\n"}'
+	await asleep
+	has '^half of a line and the rest$' err
+	answered 2
+}
