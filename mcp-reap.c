@@ -1731,6 +1731,7 @@ struct lane {
 	void (*look)(struct lane *l); /* NULL: nobody looks */
 	size_t looked;                /* from start to here */
 	const struct end *to;         /* where LOOK wants it; NULL: nowhere */
+	bool whole_lines;             /* half a line at the end is dropped */
 };
 
 static void hold_buffer(struct lane *l)
@@ -1837,7 +1838,7 @@ static enum flow fill(struct lane *l)
 	ssize_t n = take(&l->in, l->buffer->bytes + l->end, most - l->end);
 	if (n == 0 && l->end > 0) { /* the undecided end of it */
 		l->cut = l->end;
-		l->to = &l->out;
+		l->to = l->whole_lines ? NULL : &l->out;
 		return FLOW_MORE;
 	}
 	if (n <= 0) {
@@ -2147,20 +2148,22 @@ static void note_our_answer(const struct scanner *m)
 	if (talk.awaited != INITIALIZE)
 		return;
 	if (m->seen & ERROR)
-		talk.mismatch = "is an error";
+		talk.mismatch = "an error";
 	else if (strcmp(m->version, talk.version) != 0)
-		talk.mismatch = "has another protocolVersion";
+		talk.mismatch = m->version;
 }
 
 /* Where the line goes that the server is writing: for --json-only as soon as its
  * first byte is known; an answer that is for us, at its end.  FULL: there is no
  * room for more of it, and what has been seen must do. */
-static int route_of(const struct scanner *m, bool full)
+static int route_of(const struct scanner *m, bool full, bool whole_lines)
 {
 	if (opt.json_only && m->first && m->first != '{' && m->first != '[' && m->first != '\n')
 		return TO_STDERR;
 	if (opt.json_only && !m->first)
 		return full ? TO_CLIENT : UNDECIDED;
+	if (whole_lines && !m->over && !full)
+		return UNDECIDED;
 	if (talk.awaited == KEPT_LINES)
 		return TO_CLIENT;
 	if (m->over) {
@@ -2181,7 +2184,7 @@ static void look_at_output(struct lane *l)
 	while (l->looked < l->end) {
 		l->looked += scan(m, l->buffer->bytes + l->looked, l->end - l->looked);
 		if (talk.route == UNDECIDED)
-			talk.route = route_of(m, l->end - l->start == CHUNK);
+			talk.route = route_of(m, l->end - l->start == CHUNK, l->whole_lines);
 		if (talk.route == UNDECIDED)
 			return;
 		l->to = talk.route == TO_CLIENT   ? &l->out
@@ -2197,7 +2200,7 @@ static void look_at_output(struct lane *l)
 				talk.first_message = true;
 			talk.route = UNDECIDED;
 		}
-		if (opt.json_only || talk.awaited != KEPT_LINES)
+		if (opt.json_only || talk.awaited != KEPT_LINES || l->whole_lines)
 			return; /* the next line may go elsewhere */
 	}
 }
@@ -2452,7 +2455,8 @@ static void go_on_restoring(struct shim *s)
 
 	talk.answered = false;
 	if (talk.mismatch) {
-		complain("idle-stop: the new server's answer to initialize %s", talk.mismatch);
+		complain("idle-stop: the new server answers initialize with '%s', not '%s'",
+			 talk.mismatch, talk.version);
 		s->forced = true;
 		end(s);
 	} else if (talk.awaited == SET_LEVEL) {
@@ -2549,7 +2553,7 @@ static void lose_reaper(struct shim *s, int status)
 		sweep(s);
 	}
 	if (s->server == COMING_UP && !s->forced)
-		complain("idle-stop: the new server exited before the session was restored");
+		complain("idle-stop: the new server exited before it had answered initialize");
 	if (s->server != GOING_DOWN)
 		finish_input(s);
 	if (s->out.in.fd >= 0)
@@ -2723,6 +2727,7 @@ static void stop_server(struct shim *s)
 	s->memory = opt.verbose ? memory_below(s->reaper) : 0;
 	s->server = GOING_DOWN;
 	s->in.held = true;
+	s->out.whole_lines = true;
 	shut(&s->in.out.fd);
 	if (!tell(s, CONTROL_INPUT_ENDED))
 		shut(&s->control);
@@ -2768,14 +2773,17 @@ static bool has_message(const struct shim *s, short revents)
 
 /* Whether the stop of the server went as it should, and was not overtaken by the
  * session's own end. */
-static bool may_start_again(const struct shim *s)
+static bool may_start_again(struct shim *s)
 {
 	if (s->forced || s->relay_failed || s->out.out.fd < 0)
 		return false;
-	if (in_line(&talk.from[SERVER])) {
-		complain("idle-stop: the server was stopped in the middle of a line");
+	if (talk.route == TO_CLIENT) {
+		complain("idle-stop: the server was stopped in the middle of a long line");
 		return false;
 	}
+	begin_line(&talk.from[SERVER]);
+	talk.route = UNDECIDED;
+	s->out.whole_lines = false;
 	return true;
 }
 
@@ -2811,10 +2819,16 @@ static bool sleep_until_message(struct shim *s)
 	return message && !over;
 }
 
+/* Whether the session is over, but for output that nobody takes. */
+static bool may_give_up(const struct shim *s)
+{
+	return !s->reaper && (s->forced || out_end(s) != &s->out.out);
+}
+
 /* poll(2)'s timeout: none while nothing ends, but for one after a large message. */
 static int shim_timeout(const struct shim *s)
 {
-	if (!s->reaper && s->forced)
+	if (may_give_up(s))
 		return until(s->progress + STUCK_MAX);
 	if (s->input_ended && !s->over)
 		return s->unread_poll;
@@ -2880,8 +2894,12 @@ static void relay_session(struct shim *s)
 			await_reading(s);
 		if (awaits_idleness(s) && now() >= s->active + opt.idle_stop)
 			stop_server(s);
-		if (!s->reaper && s->forced && now() >= s->progress + STUCK_MAX)
-			break;
+		if (may_give_up(s) && now() >= s->progress + STUCK_MAX) {
+			if (s->forced)
+				break;
+			talk.to_stderr.fd = -1; /* what follows may be for stdout */
+			pump_output(s);
+		}
 	}
 }
 
