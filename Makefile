@@ -127,7 +127,7 @@ npm-pack: static-x86_64 static-aarch64
 	mkdir -p dist/npm/x86_64 dist/npm/aarch64
 	cp dist/$(NAME)-linux-x86_64 dist/npm/x86_64/mcp-reap
 	cp dist/$(NAME)-linux-aarch64 dist/npm/aarch64/mcp-reap
-	cp LICENSE packaging/npm/mcp-reap packaging/npm/README.md dist/npm
+	cp LICENSE man/mcp-reap.1 packaging/npm/mcp-reap packaging/npm/README.md dist/npm
 	sed 's/"version": ".*"/"version": "$(VERSION)"/' packaging/npm/package.json >dist/npm/package.json
 	cd dist/npm && npm pack --silent --pack-destination ..
 

@@ -199,7 +199,7 @@ always() {
 
 # started_by PID: it has started a shim, SHIM, and that its reaper.
 started_by() {
-	SHIM=$(pgrep -x -P "$1" mcp-reap) && reaper_pid
+	SHIM=$(children "$1" mcp-reap) && reaper_pid
 }
 
 @test "the client's blocking sockets are blocking when idle and when full" {

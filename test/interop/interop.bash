@@ -54,8 +54,7 @@ kill_marked() {
 nothing_left() {
 	exec 8>&-
 	if ! await gone "$DRAIN" || ! await unmarked; then
-		echo 'left:' >&2
-		ps -o pid,ppid,stat,args -p "$(marked | paste -sd,)" >&2 || :
+		show_marked
 		return 1
 	fi
 }
