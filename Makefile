@@ -125,10 +125,12 @@ rpm: dist
 npm-pack: static-x86_64 static-aarch64
 	rm -rf dist/npm
 	mkdir -p dist/npm/x86_64 dist/npm/aarch64
-	cp dist/$(NAME)-linux-x86_64 dist/npm/x86_64/mcp-reap
-	cp dist/$(NAME)-linux-aarch64 dist/npm/aarch64/mcp-reap
-	cp LICENSE man/mcp-reap.1 packaging/npm/mcp-reap packaging/npm/README.md dist/npm
 	sed 's/"version": ".*"/"version": "$(VERSION)"/' packaging/npm/package.json >dist/npm/package.json
+	chmod 644 dist/npm/package.json
+	install -m 644 LICENSE man/mcp-reap.1 packaging/npm/README.md dist/npm
+	install -m 755 packaging/npm/mcp-reap dist/npm
+	install -m 755 dist/$(NAME)-linux-x86_64 dist/npm/x86_64/mcp-reap
+	install -m 755 dist/$(NAME)-linux-aarch64 dist/npm/aarch64/mcp-reap
 	cd dist/npm && npm pack --silent --pack-destination ..
 
 # Builds all of them from the tarball, installs them, runs a real server with a real client behind each, uninstalls.
