@@ -113,6 +113,7 @@ deb: dist
 	mkdir dist/deb
 	tar -C dist/deb -xzf dist/$(NAME).tar.gz
 	cp -R packaging/debian dist/deb/$(NAME)/debian
+	chmod -R u=rwX,go=rX dist/deb/$(NAME)
 	cp dist/$(NAME).tar.gz dist/deb/mcp-reap_$(VERSION).orig.tar.gz
 	cd dist/deb/$(NAME) && dpkg-buildpackage -us -uc $(DEBFLAGS)
 
