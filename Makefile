@@ -17,8 +17,9 @@ MCP_REAP = $(CURDIR)/mcp-reap
 JOBS = 4
 SUITE ?= test
 FIXTURES = $(patsubst test/fixtures/%.c,test/bin/%,$(wildcard test/fixtures/*.c))
-# bats runs in parallel only where GNU parallel is installed; moreutils have another one of that name.
-BATS = bats $(shell parallel --version 2>/dev/null </dev/null | grep -q '^GNU' && echo --jobs $(JOBS))
+# bats runs in parallel only where GNU parallel (moreutils have another one of that name) and flock are installed.
+BATS = bats $(shell parallel --version 2>/dev/null </dev/null | grep -q '^GNU' && command -v flock >/dev/null && \
+	echo --jobs $(JOBS))
 
 # The version is in mcp-reap.c alone. The time of a release is that of its last commit, which the tarball's files keep.
 VERSION = $(shell sed -n 's/^\#define VERSION "\(.*\)"/\1/p' mcp-reap.c)
@@ -137,7 +138,7 @@ npm-pack: static-x86_64 static-aarch64
 # Builds all of them from the tarball, installs them, runs a real server with a real client behind each, uninstalls.
 check-packages: dist $(FIXTURES)
 	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
-	bats test/packages
+	$(BATS) --no-parallelize-within-files test/packages
 
 .PHONY: all bench check check-faults check-interop check-packages check-sanitized \
 	check-valgrind clean compare deb demo dist distcheck install npm-pack rpm soak \

@@ -96,7 +96,7 @@ one_line() {
 		"$MCP_REAP" -- "$FIX/server" ready
 	await has '^ready'
 	[[ $(readlink "/proc/$(server_pid)/fd/250") == "$PWD/file" ]]
-	readlink "/proc/$SHIM/fd/"* "/proc/$(reaper_pid)/fd/"* >links
+	links "$SHIM" "$(reaper_pid)" >links
 	grep -q . links
 	run ! grep "$PWD/file" links
 }
@@ -351,6 +351,7 @@ strangers() {
 @test "with the /proc of another PID namespace the shim signals no stranger" {
 	local shim
 	need_that root test "$EUID" = 0
+	need_that 'PID namespace' "${NAMESPACE[@]}" -pf true
 	launch "${NAMESPACE[@]}" -pf sh -c '"$@"; echo "status $?"; : >over; exec sleep 100' - \
 		"$MCP_REAP" "${TIMES[@]}" -- "$FIX/server" deaf term-proof child ready
 	await has '^ready 4$' # so the shim is 2

@@ -141,6 +141,16 @@ gone() {
 	done
 }
 
+# links PID...: what their descriptors are.
+links() {
+	local pid fd
+	for pid; do
+		for fd in "/proc/$pid/fd/"*; do
+			readlink "$fd" || return
+		done
+	done
+}
+
 # stopped PID: it is stopped by a signal.
 stopped() {
 	[[ $(state "$1") == T ]]

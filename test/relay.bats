@@ -237,7 +237,7 @@ started_by() {
 		echo after
 	} >file
 	[[ $(head -c 7 file) == before && $(tail -c 6 file) == after ]]
-	tail -c +8 file | head -c 1M | "$FIX/stream" -r 3:1M
+	tail -c +8 file | head -c 1048576 | "$FIX/stream" -r 3:1M
 	nothing_left
 }
 

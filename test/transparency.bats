@@ -192,7 +192,7 @@ start_with() {
 	await has '^ready'
 	reaper=$(reaper_pid)
 	[[ $(readlink "/proc/$(server_pid)/fd/250") == "$PWD/file" ]]
-	readlink "/proc/$SHIM/fd/"* "/proc/$reaper/fd/"* >links
+	links "$SHIM" "$reaper" >links
 	grep -q . links
 	run ! grep -e "$PWD/file" -e "$PWD/tree" links
 }
@@ -205,7 +205,7 @@ start_with() {
 	marked >pids
 	(($(wc -l <pids) == 6))
 	while read -r pid; do
-		[[ $pid == "$SHIM" ]] || readlink "/proc/$pid/fd/"*
+		[[ $pid == "$SHIM" ]] || links "$pid"
 	done <pids >links
 	grep -q "$PWD/err" links
 	run ! grep -e "$PWD/in$" -e "$PWD/out$" links

@@ -129,11 +129,11 @@ main_job() {
 		chown -R 65534:65534 "$BUILD/deb"
 	fi
 	mkdir -m 777 "$BUILD/tmp"
-	HOME=/nonexistent TMPDIR=$BUILD/tmp build deb deb >"$BUILD/deb.log" 2>&1 || {
+	HOME=/nonexistent TMPDIR=$BUILD/tmp DEB_BUILD_OPTIONS=parallel=4 build deb deb >"$BUILD/deb.log" 2>&1 || {
 		grep -A 30 '^not ok' "$BUILD/deb.log" || tail -n 50 "$BUILD/deb.log"
 		false
 	}
-	grep '^ok.* # skip' "$BUILD/deb.log" || :
+	sed -n 's/^ok [0-9]* \(.* # skip .*\)/# in the build: \1/p' "$BUILD/deb.log" >&3
 	grep -q '^ok 1 ' "$BUILD/deb.log"
 	[[ -s $(echo "$BUILD/deb/$NAME"/dist/deb/mcp-reap_*.deb) ]]
 }
