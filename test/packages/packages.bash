@@ -6,8 +6,10 @@ VERSION=$(sed -n 's/^#define VERSION "\(.*\)"/\1/p' "$ROOT/mcp-reap.c")
 NAME=mcp-reap-$VERSION
 TARBALL=$ROOT/dist/$NAME.tar.gz
 
-# The part of the suite that runs where all of it has been run already, in other words with another binary.
+# The parts of the suite that run where all of it has been run already: with a binary that was made in another way, and
+# with one that was not.
 FEW=${SUITE-test/cli.bats test/signals.bats}
+FEWER=${SUITE-test/cli.bats}
 
 # unbats COMMAND...: as it would be without bats and make around it. A suite inside of it may skip tests: what it cannot
 # have as a part of a package's build, it has elsewhere.

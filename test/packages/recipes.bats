@@ -49,7 +49,7 @@ with_busybox() {
 @test "the PKGBUILD's steps succeed" {
 	need shellcheck
 	shellcheck -s bash -e SC2034,SC2154,SC2164 "$ROOT/packaging/arch/PKGBUILD"
-	SUITE=$FEW unbats bash -ec 'pkgdir=$PWD/pkg srcdir=$PWD
+	SUITE=$FEWER unbats bash -ec 'pkgdir=$PWD/pkg srcdir=$PWD
 		. "$1"
 		for step in build check package; do
 			(cd "$srcdir" && "$step")
