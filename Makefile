@@ -12,12 +12,21 @@ BINDIR = $(PREFIX)/bin
 MANDIR = $(PREFIX)/share/man
 INSTALL = install
 
-# The binary that the tests run, and how many of them at a time.
+# The binary that the tests run, how many of them at a time, and which files of the suite.
 MCP_REAP = $(CURDIR)/mcp-reap
 JOBS = 4
+SUITE ?= test
 FIXTURES = $(patsubst test/fixtures/%.c,test/bin/%,$(wildcard test/fixtures/*.c))
-# bats runs in parallel only where GNU parallel is installed.
-BATS = bats $(shell command -v parallel >/dev/null && echo --jobs $(JOBS))
+# bats runs in parallel only where GNU parallel (moreutils have another one of that name) and flock are installed.
+BATS = bats $(shell parallel --version 2>/dev/null </dev/null | grep -q '^GNU' && command -v flock >/dev/null && \
+	echo --jobs $(JOBS))
+
+# The version is in mcp-reap.c alone. The time of a release is that of its last commit, which the tarball's files keep.
+VERSION = $(shell sed -n 's/^\#define VERSION "\(.*\)"/\1/p' mcp-reap.c)
+NAME = mcp-reap-$(VERSION)
+SOURCE_DATE_EPOCH ?= $(shell if [ -e .git ]; then git log -1 --format=%ct; else stat -c %Y NEWS.md; fi)
+# What is not source: what `make clean` removes.
+BUILT = mcp-reap test/bin dist
 
 all: mcp-reap
 
@@ -29,7 +38,7 @@ test/bin/%: test/fixtures/%.c
 	$(COMPILE) -pthread -o $@ $<
 
 check: $(MCP_REAP) $(FIXTURES)
-	MCP_REAP=$(MCP_REAP) $(BATS) test
+	MCP_REAP=$(MCP_REAP) $(BATS) $(SUITE)
 
 check-interop: $(MCP_REAP) $(FIXTURES)
 	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
@@ -74,7 +83,65 @@ uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/mcp-reap $(DESTDIR)$(MANDIR)/man1/mcp-reap.1
 
 clean:
-	rm -rf mcp-reap test/bin
+	rm -rf $(BUILT)
 
-.PHONY: all bench check check-faults check-interop check-sanitized \
-	check-valgrind compare demo soak install uninstall clean
+# What is released goes to dist/.
+
+# The tarball: what git tracks or, without git, what came out of a tarball. The same files give the same bits.
+dist:
+	@mkdir -p dist
+	if [ -e .git ]; then git ls-files; else find . -name node_modules -prune -o -type f -print | cut -c 3- | \
+		grep -Ev '^(mcp-reap$$|test/bin/|dist/)'; fi | LC_ALL=C sort >dist/files
+	test -s dist/files
+	tar -c --format=ustar --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime=@$(SOURCE_DATE_EPOCH) \
+		--transform='s,^,$(NAME)/,' -T dist/files -f dist/$(NAME).tar
+	rm dist/files
+	gzip -9nf dist/$(NAME).tar
+
+distcheck: dist
+	test/distcheck dist/$(NAME).tar.gz
+
+# One file that runs on any Linux, with the compiler of Debian's musl-dev, or with the CC and CFLAGS of the command line.
+# To be small it has no tables for debuggers, and no gaps between code and data.
+static: static-x86_64
+static-x86_64 static-aarch64: static-%: mcp-reap.c
+	@mkdir -p dist
+	$(COMPILE) -static -s -o dist/$(NAME)-linux-$* mcp-reap.c
+static-%: CC = $*-linux-musl-gcc
+static-%: CFLAGS = -Os -fno-asynchronous-unwind-tables -Wl,-z,noseparate-code
+
+# Debian's package, its source included, with the suite as a part of the build (DEB_BUILD_OPTIONS=nocheck: without).
+deb: dist
+	rm -rf dist/deb
+	mkdir dist/deb
+	tar -C dist/deb -xzf dist/$(NAME).tar.gz
+	cp -R packaging/debian dist/deb/$(NAME)/debian
+	chmod -R u=rwX,go=rX dist/deb/$(NAME)
+	cp dist/$(NAME).tar.gz dist/deb/mcp-reap_$(VERSION).orig.tar.gz
+	cd dist/deb/$(NAME) && dpkg-buildpackage -us -uc $(DEBFLAGS)
+
+# The same with rpmbuild (RPMFLAGS=--nocheck). On Debian it knows of no installed package: RPMFLAGS=--nodeps.
+rpm: dist
+	rm -rf dist/rpm
+	rpmbuild -ta --define '_topdir $(CURDIR)/dist/rpm' $(RPMFLAGS) dist/$(NAME).tar.gz
+
+# The package for npm, with the static binaries of both architectures.
+npm-pack: static-x86_64 static-aarch64
+	rm -rf dist/npm
+	mkdir -p dist/npm/x86_64 dist/npm/aarch64
+	sed 's/"version": ".*"/"version": "$(VERSION)"/' packaging/npm/package.json >dist/npm/package.json
+	chmod 644 dist/npm/package.json
+	install -m 644 LICENSE man/mcp-reap.1 packaging/npm/README.md dist/npm
+	install -m 755 packaging/npm/mcp-reap dist/npm
+	install -m 755 dist/$(NAME)-linux-x86_64 dist/npm/x86_64/mcp-reap
+	install -m 755 dist/$(NAME)-linux-aarch64 dist/npm/aarch64/mcp-reap
+	cd dist/npm && npm pack --silent --pack-destination ..
+
+# Builds all of them from the tarball, installs them, runs a real server with a real client behind each, uninstalls.
+check-packages: dist $(FIXTURES)
+	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
+	$(BATS) --no-parallelize-within-files test/packages
+
+.PHONY: all bench check check-faults check-interop check-packages check-sanitized \
+	check-valgrind clean compare deb demo dist distcheck install npm-pack rpm soak \
+	static static-aarch64 static-x86_64 uninstall

@@ -166,7 +166,8 @@ worked() {
 @test "a decimal point is a point in every locale" {
 	local in_german=(env "LOCPATH=$PWD" LC_ALL=de_DE.ISO-8859-1)
 	need_that 'locale to compile' localedef -i de_DE -f ISO-8859-1 ./de_DE.ISO-8859-1
-	[[ $("${in_german[@]}" printf %.1f 0,5) == 0,5 ]]
+	# With musl no program knows of locales.
+	need_that 'printf that knows locales' "${in_german[@]}" printf %.1f 0,5
 	run "${in_german[@]}" timeout -k 1 60 "$MCP_REAP" -g 0.5 -- echo hello </dev/null
 	[[ $status == 0 && $output == hello ]]
 }
@@ -200,7 +201,7 @@ worked() {
 @test "the exit status of a server that died of a signal is 128 and its number" {
 	local number
 	for number in 1 2 3 6 9 11 13 15; do
-		try -- sh -c "ulimit -c 0; kill -$number \$\$"
+		try -- "$FIX/server" crash="$number"
 		[[ $status == $((128 + number)) && -z $stdout && -z $stderr ]]
 	done
 }

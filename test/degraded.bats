@@ -96,13 +96,14 @@ one_line() {
 		"$MCP_REAP" -- "$FIX/server" ready
 	await has '^ready'
 	[[ $(readlink "/proc/$(server_pid)/fd/250") == "$PWD/file" ]]
-	readlink "/proc/$SHIM/fd/"* "/proc/$(reaper_pid)/fd/"* >links
+	links "$SHIM" "$(reaper_pid)" >links
 	grep -q . links
 	run ! grep "$PWD/file" links
 }
 
 @test "without close_range the server has the descriptors that it would have without mcp-reap, and no other" {
 	local list=(sh -c 'find /proc/self/fd -type l -printf "%f %l\n" | sed "/^[01] /d; s,/proc/[0-9]*,/proc/PID,"')
+	need_that 'find with -printf' find . -printf ''
 	deny close_range=ENOSYS
 	"${DENY[@]}" "${list[@]}" >bare </dev/null 5<. 77<. 250<. 9>tree
 	"${DENY[@]}" "$MCP_REAP" -g 60 -- "${list[@]}" >behind </dev/null 5<. 77<. 250<. 9>tree
@@ -153,7 +154,7 @@ one_line() {
 	launch "${DENY[@]}" "$FIX/subreaper" "$FIX/client" stdio=inherit sleep=100000 -- \
 		"$MCP_REAP" "${TIMES[@]}" -- "$FIX/server" "${STUBBORN[@]}"
 	await has '^ready'
-	kill -KILL "$(pgrep -P $! -x client)"
+	kill -KILL "$(children $! client)"
 	nothing_left
 }
 
@@ -163,7 +164,7 @@ one_line() {
 	launch "${DENY[@]}" "$FIX/client" stdio=inherit sleep=100000 -- \
 		"$MCP_REAP" "${TIMES[@]}" -- "$FIX/server" "${STUBBORN[@]}"
 	await has '^ready'
-	shim=$(pgrep -P $! -x mcp-reap)
+	shim=$(children $! mcp-reap)
 	kill -STOP "$shim"
 	await stopped "$shim"
 	kill -KILL $!
@@ -330,7 +331,7 @@ strangers() {
 	done
 	for ((i = 0; i < 10; i++)); do
 		await has '^ready' "stranger.$i"
-		STRANGERS[i]=$(pgrep -P "${STRANGERS[i]}") # nsenter's child
+		STRANGERS[i]=$(children "${STRANGERS[i]}") # nsenter's child
 	done
 }
 
@@ -338,8 +339,8 @@ strangers() {
 	need_that root test "$EUID" = 0
 	foreign_proc "${TIMES[@]}" -- "$FIX/server" deaf term-proof ready
 	await has '^ready 3$' # so the reaper is 2
-	strangers "$(pgrep -P "$SHIM" -x mcp-reap)"
-	kill -TERM "$(pgrep -P "$SHIM" -x mcp-reap)"
+	strangers "$(children "$SHIM" mcp-reap)"
+	kill -TERM "$(children "$SHIM" mcp-reap)"
 	ended
 	[[ $STATUS == 137 ]]
 	run ! grep . log.*
@@ -350,12 +351,13 @@ strangers() {
 @test "with the /proc of another PID namespace the shim signals no stranger" {
 	local shim
 	need_that root test "$EUID" = 0
+	need_that 'PID namespace' "${NAMESPACE[@]}" -pf true
 	launch "${NAMESPACE[@]}" -pf sh -c '"$@"; echo "status $?"; : >over; exec sleep 100' - \
 		"$MCP_REAP" "${TIMES[@]}" -- "$FIX/server" deaf term-proof child ready
 	await has '^ready 4$' # so the shim is 2
-	shim=$(pgrep -P "$(pgrep -P $! -x sh)" -x mcp-reap)
+	shim=$(children "$(children $! sh)" mcp-reap)
 	strangers "$shim"
-	kill -KILL "$(pgrep -P "$shim" -x mcp-reap-reaper)"
+	kill -KILL "$(children "$shim" mcp-reap-reaper)"
 	await test -e over
 	has '^status 125'
 	run ! grep . log.*

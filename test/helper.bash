@@ -88,9 +88,16 @@ close_stdin() {
 	exec 7>&-
 }
 
+# children PID [NAME]: the pids of its children, or of those of that name; fails if there is none.
+children() {
+	local pids
+	pids=$(cat /proc/[0-9]*/stat 2>/dev/null | sed -n "s/^\([0-9]*\) (${2:-.*}) . $1 .*/\1/p")
+	[[ -n $pids ]] && echo "$pids"
+}
+
 # The reaper's pid, found as the child of SHIM.
 reaper_pid() {
-	pgrep -x -P "$SHIM" mcp-reap-reaper
+	children "$SHIM" mcp-reap-reaper
 }
 
 # The server's pid, from the fixture's ready line.
@@ -134,6 +141,16 @@ gone() {
 	done
 }
 
+# links PID...: what their descriptors are.
+links() {
+	local pid fd
+	for pid; do
+		for fd in "/proc/$pid/fd/"*; do
+			readlink "$fd" || return
+		done
+	done
+}
+
 # stopped PID: it is stopped by a signal.
 stopped() {
 	[[ $(state "$1") == T ]]
@@ -150,6 +167,12 @@ ended() {
 marked() {
 	grep -alsF "MCP_REAP_TEST=$MARK" /proc/[0-9]*/environ | cut -d / -f 3
 }
+show_marked() {
+	local pid
+	for pid in $(marked); do
+		echo "left: $pid $(state "$pid") $(tr '\0' ' ' <"/proc/$pid/cmdline")" || :
+	done >&2
+}
 unmarked() {
 	! marked | grep -qvx "${CLIENT:-none}"
 }
@@ -159,9 +182,7 @@ nothing_left() {
 	local code=0
 	read -r -t "$PATIENCE" -u 8 || code=$?
 	if ((code != 1)); then
-		echo 'left:' >&2
-		# shellcheck disable=SC2046
-		ps -o pid,ppid,stat,args -p $(marked | paste -sd,) >&2 || :
+		show_marked
 		return 1
 	fi
 	await unmarked

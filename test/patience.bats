@@ -208,7 +208,7 @@ cut_short() {
 	local daemon
 	OPTIONS=(-g 0.2 -k 300)
 	session saver-daemon=saved:0
-	daemon=$(pgrep -P "$(reaper_pid)" | grep -vx "$(server_pid)")
+	daemon=$(children "$(reaper_pid)" | grep -vx "$(server_pid)")
 	kill -STOP "$daemon"
 	await stopped "$daemon"
 	close_stdin
@@ -480,6 +480,7 @@ cut_short() {
 # bystanders: processes beside the tree: one in the shim's process group, one in another session, and
 # another session of the same client, with its stdin on the descriptor OTHER.
 bystanders() {
+	need setsid
 	mkfifo in2
 	exec {OTHER}<>in2
 	sleep 300 >/dev/null 2>&1 3>&- 8<&- &

@@ -199,7 +199,7 @@ always() {
 
 # started_by PID: it has started a shim, SHIM, and that its reaper.
 started_by() {
-	SHIM=$(pgrep -x -P "$1" mcp-reap) && reaper_pid
+	SHIM=$(children "$1" mcp-reap) && reaper_pid
 }
 
 @test "the client's blocking sockets are blocking when idle and when full" {
@@ -237,7 +237,7 @@ started_by() {
 		echo after
 	} >file
 	[[ $(head -c 7 file) == before && $(tail -c 6 file) == after ]]
-	tail -c +8 file | head -c 1M | "$FIX/stream" -r 3:1M
+	tail -c +8 file | head -c 1048576 | "$FIX/stream" -r 3:1M
 	nothing_left
 }
 

@@ -9,11 +9,12 @@ load helper
 
 # A shell at a terminal, in which mcp-reap is $M and the server fixture $S.
 terminal() {
+	need_that pseudo-terminal bash -c ': <>/dev/ptmx'
 	M="$MCP_REAP -g 0.2 -k 0.2" S=$FIX/server launch bash -c 'exec "$@" >>out' - \
 		"$FIX/pty" env PS1='prompt> ' bash --norc --noprofile --noediting -i
 	TERMINAL=$! USED=0
 	await at_prompt
-	SHELL_PID=$(pgrep -P "$TERMINAL")
+	SHELL_PID=$(children "$TERMINAL")
 }
 
 # A prompt is there that nothing was typed at. What is typed before would be lost, or be input to what runs.

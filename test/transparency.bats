@@ -31,6 +31,11 @@ start_as() {
 	SHIM=$!
 }
 
+# Only the env of coreutils can set dispositions and masks.
+need_env() {
+	need_that "coreutils' env" env --block-signal true
+}
+
 # start_with REDIRECTIONS [OPTION]... -- COMMAND...: a session like start's, with those redirections on top.
 start_with() {
 	start_as bash -c "exec \"\$@\" $1" - "$MCP_REAP" "${@:2}"
@@ -44,7 +49,7 @@ start_with() {
 
 @test "the working directory is the client's" {
 	mkdir -p 'a dir/deep'
-	unchanged env -C 'a dir/deep' -- readlink /proc/self/cwd
+	unchanged sh -c 'cd "a dir/deep" && exec "$@"' - -- readlink /proc/self/cwd
 	[[ $(<bare) == */'a dir/deep' ]]
 }
 
@@ -77,18 +82,21 @@ start_with() {
 }
 
 @test "the signal mask and the ignored signals are the client's" {
+	need_env
 	unchanged env --default-signal --ignore-signal=INT,PIPE,CHLD,USR1,TSTP --block-signal=TERM,USR2,CHLD,ALRM -- \
 		grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status
 }
 
 @test "the signal mask and the ignored signals are the client's if it has all of them" {
 	local all
+	need_env
 	# All that can be: 9 and 19 cannot, and 32 to 34 are for the libc's own use.
 	all=$(printf '%s,' {1..8} {10..18} {20..31} {35..64})
 	unchanged env "--ignore-signal=${all%,}" "--block-signal=${all%,}" -- grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status
 }
 
 @test "the signal mask and the ignored signals are the client's if it has none of them" {
+	need_env
 	unchanged env --default-signal -- grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status
 	run ! grep -q '[1-9a-f]$' bare
 }
@@ -96,6 +104,7 @@ start_with() {
 # Signals that the client ignores or blocks, and mcp-reap needs.
 
 @test "with SIGCHLD ignored a session ends with the server's status" {
+	need_env
 	start_as env --ignore-signal=CHLD "$MCP_REAP" -g 0.1 -k 0.1 -- "$FIX/server" ready echo daemon=2 at-eof=5
 	await has '^ready'
 	say hello
@@ -107,6 +116,7 @@ start_with() {
 }
 
 @test "with all signals blocked a session ends by SIGTERM" {
+	need_env
 	start_as env --block-signal "$MCP_REAP" -g 0.1 -k 0.1 -- "$FIX/server" ready deaf daemon=2
 	await has '^ready'
 	kill -TERM "$SHIM"
@@ -115,6 +125,7 @@ start_with() {
 }
 
 @test "with all signals ignored and blocked a session ends by the end of input" {
+	need_env
 	start_as env --ignore-signal --block-signal "$MCP_REAP" -g 0.1 -k 0.1 -- "$FIX/server" ready deaf term-proof daemon=2
 	await has '^ready'
 	close_stdin
@@ -148,6 +159,7 @@ start_with() {
 }
 
 @test "the server has the descriptors that it would have without mcp-reap, and no other" {
+	need_that 'find with -printf' find . -printf ''
 	unchanged -- sh -c 'find /proc/self/fd -type l -printf "%f %l\n" | sed "/^[01] /d; s,/proc/[0-9]*,/proc/PID,"' \
 		4</dev/null 6>file 20<"$BATS_TEST_FILENAME" 254<.
 	grep -q '^4 /dev/null' bare
@@ -180,7 +192,7 @@ start_with() {
 	await has '^ready'
 	reaper=$(reaper_pid)
 	[[ $(readlink "/proc/$(server_pid)/fd/250") == "$PWD/file" ]]
-	readlink "/proc/$SHIM/fd/"* "/proc/$reaper/fd/"* >links
+	links "$SHIM" "$reaper" >links
 	grep -q . links
 	run ! grep -e "$PWD/file" -e "$PWD/tree" links
 }
@@ -193,7 +205,7 @@ start_with() {
 	marked >pids
 	(($(wc -l <pids) == 6))
 	while read -r pid; do
-		[[ $pid == "$SHIM" ]] || readlink "/proc/$pid/fd/"*
+		[[ $pid == "$SHIM" ]] || links "$pid"
 	done <pids >links
 	grep -q "$PWD/err" links
 	run ! grep -e "$PWD/in$" -e "$PWD/out$" links
@@ -278,7 +290,7 @@ closed() {
 @test "nested in itself it leaves nothing when the inner shim is killed" {
 	start -g 0.1 -k 0.1 -- "$MCP_REAP" -g 0.1 -k 0.1 -- "$FIX/server" ready deaf term-proof child daemon=2
 	await has '^ready'
-	kill -KILL "$(pgrep -P "$(reaper_pid)" -x mcp-reap)"
+	kill -KILL "$(children "$(reaper_pid)" mcp-reap)"
 	ended
 	[[ $STATUS == 137 ]]
 	nothing_left
@@ -335,7 +347,7 @@ as_process_1() {
 	launch "$FIX/subreaper" "$FIX/client" stdio=inherit sleep=100000 -- \
 		"$MCP_REAP" -g 0.1 -k 0.1 -- "$FIX/server" ready deaf term-proof child daemon=2
 	await has '^ready'
-	kill -KILL "$(pgrep -P $! -x client)"
+	kill -KILL "$(children $! client)"
 	nothing_left
 }
 
@@ -408,7 +420,7 @@ at_rest() {
 	done
 	for shim in "${pids[@]}"; do
 		((sum += $(awk '$1 == "Pss:" { pss += $2 } END { print pss }' \
-			"/proc/$shim/smaps_rollup" "/proc/$(pgrep -P "$shim" -x mcp-reap-reaper)/smaps_rollup")))
+			"/proc/$shim/smaps_rollup" "/proc/$(children "$shim" mcp-reap-reaper)/smaps_rollup")))
 	done
 	echo "$((sum / 20)) KiB"
 	((sum > 0 && sum <= 20 * 150))

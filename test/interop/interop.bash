@@ -8,7 +8,7 @@
 : "${MCP_REAP_TEST_PATIENCE:=120}" # a cold npx on a loaded machine
 load ../helper
 
-HERE=$(realpath "$BATS_TEST_DIRNAME")
+HERE=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 SERVERS=(@upstash/context7-mcp @modelcontextprotocol/server-{everything,memory,filesystem})
 
 setup() {
@@ -54,10 +54,23 @@ kill_marked() {
 nothing_left() {
 	exec 8>&-
 	if ! await gone "$DRAIN" || ! await unmarked; then
-		echo 'left:' >&2
-		ps -o pid,ppid,stat,args -p "$(marked | paste -sd,)" >&2 || :
+		show_marked
 		return 1
 	fi
+}
+
+# fill_cache PACKAGE...: what `npx -y` installs on first use, once for all tests, which then run npx offline.
+fill_cache() {
+	local package
+	if [[ ! -d $HERE/node_modules ]]; then
+		echo "$HERE: run npm install there first" >&2
+		return 1
+	fi
+	cd "$BATS_FILE_TMPDIR" || return
+	echo '{}' >package.json
+	for package; do
+		npm_config_cache=$PWD/npm timeout 300 npx -y --package="$(version "$package")" -c true >&2 3>&- || return
+	done
 }
 
 # version PACKAGE: PACKAGE@VERSION, as pinned in package.json.

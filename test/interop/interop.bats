@@ -3,18 +3,8 @@
 
 load interop
 
-# What `npx -y` installs on first use, once for all tests, which then run npx offline.
 setup_file() {
-	local package
-	if [[ ! -d $HERE/node_modules ]]; then
-		echo "$HERE: run npm install there first" >&2
-		return 1
-	fi
-	cd "$BATS_FILE_TMPDIR" || return
-	echo '{}' >package.json
-	for package in "${SERVERS[@]}"; do
-		npm_config_cache=$PWD/npm timeout 300 npx -y --package="$(version "$package")" -c true >&2 3>&-
-	done
+	fill_cache "${SERVERS[@]}"
 }
 
 # The suite must be able to see a leak: these run without mcp-reap, with servers that outlive EOF.
