@@ -2150,7 +2150,7 @@ static void note_our_answer(const struct scanner *m)
 	if (m->seen & ERROR)
 		talk.mismatch = "an error";
 	else if (strcmp(m->version, talk.version) != 0)
-		talk.mismatch = m->version;
+		talk.mismatch = "another protocolVersion";
 }
 
 /* Where the line goes that the server is writing: for --json-only as soon as its
@@ -2455,8 +2455,7 @@ static void go_on_restoring(struct shim *s)
 
 	talk.answered = false;
 	if (talk.mismatch) {
-		complain("idle-stop: the new server answers initialize with '%s', not '%s'",
-			 talk.mismatch, talk.version);
+		complain("idle-stop: the new server answers initialize with %s", talk.mismatch);
 		s->forced = true;
 		end(s);
 	} else if (talk.awaited == SET_LEVEL) {
