@@ -41,6 +41,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <link.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdalign.h>
@@ -2067,7 +2068,8 @@ static void note_line(enum side side)
 	const struct scanner *m = &talk.from[side];
 	bool call = m->seen & METHOD, answer = m->seen & (RESULT | ERROR);
 
-	if (!m->object || call == answer)
+	/* A call with an id of null may be answered, or not. */
+	if (!m->object || call == answer || (call && m->seen & ID && !m->id.kind))
 		have_doubt(side == CLIENT ? "client-line" : "server-line");
 	else if (call)
 		note_call(side, m);
@@ -2192,7 +2194,7 @@ static void look_at_output(struct lane *l)
 						  : NULL;
 		l->cut = l->looked;
 		if (m->over) {
-			if (talk.route == TO_CLIENT)
+			if (talk.route == TO_CLIENT && opt.idle_stop >= 0)
 				note_line(SERVER);
 			else if (talk.route == TO_US)
 				note_our_answer(m);
@@ -2733,7 +2735,26 @@ static void stop_server(struct shim *s)
 	s->over = now();
 }
 
-/* While the server is stopped, all else that we have reserved is empty. */
+/* dl_iterate_phdr(3)'s: lets go of pages that come back from their file. */
+static int forget_text(struct dl_phdr_info *object, size_t size, void *arg)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+	(void)size;
+	(void)arg;
+	for (size_t i = 0; i < object->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &object->dlpi_phdr[i];
+		uintptr_t from = (object->dlpi_addr + p->p_vaddr) & ~(page - 1);
+		uintptr_t to = object->dlpi_addr + p->p_vaddr + p->p_memsz;
+
+		if (p->p_type == PT_LOAD && !(p->p_flags & PF_W))
+			madvise((void *)from, to - from, MADV_DONTNEED);
+	}
+	return 0;
+}
+
+/* While the server is stopped, all else that we have reserved is empty, and
+ * nothing runs: one process is left, and shall be small. */
 static void forget_all_but_kept_lines(void)
 {
 	for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
@@ -2741,6 +2762,7 @@ static void forget_all_but_kept_lines(void)
 	madvise(talk.notes, offsetof(struct notes, kept), MADV_DONTNEED);
 	if (ninherited == 0)
 		madvise(found, FOUND_MAX * sizeof *found, MADV_DONTNEED);
+	dl_iterate_phdr(forget_text, NULL);
 }
 
 /* A signal, while there is no server: returns whether it ends the session. */
