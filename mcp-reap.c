@@ -1224,19 +1224,19 @@ enum member {
 
 /* clang-format off */
 static const struct {
-	enum member within; /* OTHER: the message itself */
 	const char *key;
+	enum member within; /* OTHER: the message itself */
 	enum member member;
 } members[] = {
-	{OTHER,  "id",              ID},
-	{OTHER,  "method",          METHOD},
-	{OTHER,  "params",          PARAMS},
-	{OTHER,  "result",          RESULT},
-	{OTHER,  "error",           ERROR},
-	{PARAMS, "requestId",       REQUEST_ID},
-	{PARAMS, "uri",             URI},
-	{PARAMS, "task",            TASK},
-	{RESULT, "protocolVersion", PROTOCOL_VERSION},
+	{"id",              OTHER,  ID},
+	{"method",          OTHER,  METHOD},
+	{"params",          OTHER,  PARAMS},
+	{"result",          OTHER,  RESULT},
+	{"error",           OTHER,  ERROR},
+	{"requestId",       PARAMS, REQUEST_ID},
+	{"uri",             PARAMS, URI},
+	{"task",            PARAMS, TASK},
+	{"protocolVersion", RESULT, PROTOCOL_VERSION},
 };
 /* clang-format on */
 
@@ -1251,7 +1251,7 @@ struct scanner {
 
 	/* On the way: */
 	char first; /* byte that is no blank; 0: none yet */
-	enum {
+	enum json_state {
 		VALUE,
 		VALUE_OR_END,
 		KEY,
@@ -1378,7 +1378,8 @@ static void keep_name(struct scanner *s, char name[NAME_SIZE])
 		memcpy(name, s->text, s->size);
 		name[s->size] = '\0';
 	} else {
-		strcpy(name, "?");
+		name[0] = '?';
+		name[1] = '\0';
 	}
 }
 
@@ -1476,7 +1477,7 @@ static void begin_value(struct scanner *s, char c)
 }
 
 /* The next state within a number, or BAD for one that does not go on so. */
-static int after_digit(const struct scanner *s, char c)
+static enum json_state after_digit(const struct scanner *s, char c)
 {
 	bool digit = isdigit((unsigned char)c);
 
@@ -1591,7 +1592,7 @@ static void scan_byte(struct scanner *s, char c)
 		scan_hex(s, c);
 		break;
 	default: { /* in a number */
-		int next = after_digit(s, c);
+		enum json_state next = after_digit(s, c);
 		if (next == BAD && (s->state == ZERO || s->state == DIGITS ||
 				    s->state == FRACTION || s->state == POWER)) {
 			end_value(s, '0');
@@ -1955,6 +1956,8 @@ struct notes {
 	alignas(4096) char kept[KEPT_LINES * KEPT_MAX]; /* the lines, one after the other */
 };
 
+enum route { UNDECIDED, TO_CLIENT, TO_STDERR, TO_US };
+
 static struct {
 	struct scanner from[2];
 	struct notes *notes;
@@ -1970,7 +1973,7 @@ static struct {
 	bool answered;          /* it has come */
 	const char *mismatch;   /* and is not what it was; NULL: it is */
 	bool first_message;     /* a whole one has come from the server */
-	enum { UNDECIDED, TO_CLIENT, TO_STDERR, TO_US } route; /* of the server's line */
+	enum route route;       /* of the server's line */
 	struct end to_stderr;
 } talk = {.awaited = KEPT_LINES};
 
@@ -2058,7 +2061,7 @@ static void note_answer(enum side side, const struct scanner *m)
 	if (side == SERVER && talk.handshake == INITIALIZING &&
 	    same_id(&m->id, &talk.kept_id[INITIALIZE])) {
 		talk.handshake = m->seen & RESULT ? ANSWERED : NOTHING_SAID;
-		strcpy(talk.version, m->version);
+		memcpy(talk.version, m->version, sizeof talk.version);
 	}
 }
 
@@ -2158,7 +2161,7 @@ static void note_our_answer(const struct scanner *m)
 /* Where the line goes that the server is writing: for --json-only as soon as its
  * first byte is known; an answer that is for us, at its end.  FULL: there is no
  * room for more of it, and what has been seen must do. */
-static int route_of(const struct scanner *m, bool full, bool whole_lines)
+static enum route route_of(const struct scanner *m, bool full, bool whole_lines)
 {
 	if (opt.json_only && m->first && m->first != '{' && m->first != '[' && m->first != '\n')
 		return TO_STDERR;
