@@ -1607,11 +1607,25 @@ static void scan_byte(struct scanner *s, char c)
 	}
 }
 
+/* Whether none of the eight BYTES in a string needs care.  May say no for nothing. */
+static bool are_plain(const char *bytes)
+{
+	const uint64_t ones = 0x0101010101010101, high = ones << 7;
+	uint64_t x, quote, backslash;
+
+	memcpy(&x, bytes, sizeof x);
+	quote = x ^ ones * '"';
+	backslash = x ^ ones * '\\';
+	return (((x - ones * 0x20) | (quote - ones) | (backslash - ones)) & high & ~x) == 0;
+}
+
 /* Bytes in a string, up to one that needs care: returns how many. */
 static size_t scan_string(struct scanner *s, const char *bytes, size_t n)
 {
 	size_t i = 0;
 
+	while (i + 8 <= n && are_plain(bytes + i))
+		i += 8;
 	while (i < n && bytes[i] != '"' && bytes[i] != '\\' && (unsigned char)bytes[i] >= 0x20)
 		i++;
 	if (!s->wanted)
