@@ -341,9 +341,9 @@ static bool own_description(int fd, int access)
 	int own = open(path, access | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (own < 0)
 		return false;
-	dup3(own, fd, O_CLOEXEC);
+	bool done = dup3(own, fd, O_CLOEXEC) >= 0;
 	close(own);
-	return true;
+	return done;
 }
 
 /* ---- Processes: find, signal ------------------------------------------- */

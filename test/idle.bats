@@ -419,7 +419,7 @@ OWN_STATE=(sh -c '
 		grep -e SigBlk -e SigIgn -e SigCgt -e Groups -e NoNewPrivs -e Threads /proc/self/status
 		cut -d" " -f5,7- /proc/$$/stat | cut -d" " -f2,13,14
 	} >state.$$
-	ls /proc/$$/fd >fds.$$ # in a pipeline the shell would have more of them for a moment
+	ls /proc/$$/fd >fds.$$ # and 10, which the shell has for itself
 	exec "$@"' sh)
 
 @test "a new server has the environment, arguments, directory, limits and signals of the first" {
@@ -445,7 +445,7 @@ OWN_STATE=(sh -c '
 	hello
 	await asleep
 	ask 1
-	[[ $(<"fds.$(server)") == $'0\n1\n2' ]]
+	[[ $(grep -vx 10 "fds.$(server)") == $'0\n1\n2' ]]
 }
 
 @test "a new server has no new privileges, if the first has none" {
