@@ -60,6 +60,24 @@ check-valgrind: $(MCP_REAP) $(FIXTURES)
 check-faults: $(MCP_REAP) $(FIXTURES)
 	MCP_REAP=$(MCP_REAP) JOBS=$(JOBS) test/faults
 
+# What reads the messages, against JSON.parse (node) and under libFuzzer (clang). MESSAGES=n from SEED=s, SECONDS=n of each
+# kind: how much.
+MESSAGES = 50000
+SECONDS = 60
+test/bin/lines: test/fuzz/lines.c mcp-reap.c
+	@mkdir -p test/bin
+	$(COMPILE) -o $@ $<
+
+test/bin/fuzz: test/fuzz/scanner.c mcp-reap.c
+	@mkdir -p test/bin
+	clang -std=gnu11 $(WARNINGS) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $<
+
+check-scanner: test/bin/lines test/bin/fuzz
+	node test/fuzz/compare.mjs test/bin/lines $(MESSAGES) $(or $(SEED),1)
+	test/bin/fuzz -dict=test/fuzz/json.dict -max_total_time=$(SECONDS) -max_len=2000 \
+		-print_funcs=0 -verbosity=0 -print_final_stats=1 -artifact_prefix=test/bin/
+	test/fuzz/throughput test/bin/lines
+
 # ROUNDS=n random sessions from SEED=s; ROUND=n: that one only.
 soak: $(MCP_REAP) $(FIXTURES)
 	MCP_REAP=$(MCP_REAP) JOBS=$(JOBS) test/soak
@@ -67,6 +85,11 @@ soak: $(MCP_REAP) $(FIXTURES)
 # QUICK=1: small; PLOT=file.svg: draw it.
 bench: $(MCP_REAP) $(FIXTURES)
 	MCP_REAP=$(MCP_REAP) test/bench
+
+# N=n sessions of a real server by npx that nobody closes: plain, with -l, with -i.
+sessions: $(MCP_REAP)
+	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
+	MCP_REAP=$(MCP_REAP) test/sessions
 
 demo: mcp-reap $(FIXTURES)
 	MCP_REAP=$(MCP_REAP) test/demo
@@ -142,6 +165,6 @@ check-packages: dist $(FIXTURES)
 	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
 	$(BATS) --no-parallelize-within-files test/packages
 
-.PHONY: all bench check check-faults check-interop check-packages check-sanitized \
-	check-valgrind clean compare deb demo dist distcheck install npm-pack rpm soak \
+.PHONY: all bench check check-faults check-interop check-packages check-sanitized check-scanner \
+	check-valgrind clean compare deb demo dist distcheck install npm-pack rpm sessions soak \
 	static static-aarch64 static-x86_64 uninstall

@@ -93,10 +93,10 @@ static void scan_all(struct findings *f, const char *data, size_t size, size_t c
 /* Both sides take turns with the lines. */
 static void talk_all(const char *data, size_t size)
 {
+	static struct notes notes;
 	enum side side = CLIENT;
 
-	if (!talk.notes)
-		talk.notes = calloc(1, sizeof *talk.notes);
+	talk.notes = &notes;
 	opt.idle_stop = 1;
 	talk.npending[CLIENT] = talk.npending[SERVER] = talk.nuris = 0;
 	talk.handshake = NOTHING_SAID;

@@ -9,15 +9,19 @@
 //	send:TOOL:JSON  the same, but do not wait for the result
 //	echo:BYTES      call "echo" with so many bytes, compare what comes back
 //	gate:FILE       wait until FILE exists
+//	asleep          wait until what we have started has no child any more
+//	many:N          call "echo" N times at once, compare what comes back
 //	close           close the client, as the SDK does it
 //	exit            process.exit(0), with the session open
 //	wait            stay until somebody kills us
+//
+//	--sampling=FILE the server may ask us for a completion, which it gets when FILE exists
 //
 // --sdk: the major version of the SDK. --auto: version 2 asks a short-lived sibling server which protocol it speaks.
 // Every step prints one JSON line; an error ends the program with status 1. The server gets the whole environment
 // (the SDK's own default would drop the marker of the test), and our stderr.
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const argv = process.argv.slice(2);
@@ -42,8 +46,20 @@ function say(event, more = {}) {
 }
 
 const transport = new StdioClientTransport({ command, args, env: process.env, stderr: 'inherit' });
-const client = new Client({ name: 'interop', version: '1.0.0' },
-	auto ? { versionNegotiation: { mode: 'auto' } } : {});
+const sampling = words.find(word => word.startsWith('--sampling='))?.slice('--sampling='.length);
+const client = new Client({ name: 'interop', version: '1.0.0' }, {
+	...(auto ? { versionNegotiation: { mode: 'auto' } } : {}),
+	...(sampling ? { capabilities: { sampling: {} } } : {}),
+});
+if (sampling) {
+	const { CreateMessageRequestSchema } = await import('@modelcontextprotocol/sdk/types.js');
+	client.setRequestHandler(CreateMessageRequestSchema, async () => {
+		say('asked');
+		while (!existsSync(sampling))
+			await sleep(5);
+		return { role: 'assistant', model: 'none', content: { type: 'text', text: 'sampled' } };
+	});
+}
 client.onerror = error => say('error', { message: String(error) });
 // A loaded machine and a cold npx are slow: the SDK's own 60 s are not what is tested.
 const patience = { timeout: 180_000 };
@@ -98,6 +114,20 @@ const steps = {
 	async gate(file) {
 		while (!existsSync(file))
 			await sleep(5);
+	},
+	async asleep() {
+		const { pid } = transport;
+		while (readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8') !== '')
+			await sleep(5);
+		const [, pss] = /^Pss: *([0-9]+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
+		say('asleep', { pss: Number(pss) });
+	},
+	async many(n) {
+		const results = await Promise.all(Array.from({ length: Number(n) }, (_, i) => call('echo', { message: `${i}` })));
+		const same = results.every((result, i) => result.content[0].text === `Echo: ${i}`);
+		say('many', { same });
+		if (!same)
+			throw new Error('an echo differs');
 	},
 	async close() {
 		say('closing');

@@ -1,0 +1,353 @@
+#!/usr/bin/env bats
+# --idle-stop and --drop-launcher with real clients, servers and launchers.
+# shellcheck disable=SC2030,SC2031,SC2153,SC2154 # each test is a subshell; helper.bash sets variables
+
+load interop
+
+IDLE=(-v -i 700ms)
+
+setup_file() {
+	fill_cache "${SERVERS[@]}"
+}
+
+# in_cycles SERVER direct|npx [OPTION]...: calls, two stops with calls behind them, and the client's close().
+in_cycles() {
+	local server=$1 how=$2
+	shift 2
+	use "$server" "$how"
+	client one connect list "$CALL" asleep "$CALL" asleep list "$CALL" close -- \
+		"$MCP_REAP" "${IDLE[@]}" "$@" -- "${COMMAND[@]}"
+	succeeds
+	answered "$server"
+	(($(grep -c '"event":"asleep"' one.out) == 2))
+	(($(grep -c '"event":"tools"' one.out) == 2))
+	run ! reported error
+	nothing_left
+	(($(grep -c 'mcp-reap.*: idle-start ' err) == 2))
+}
+
+@test "context7 is stopped twice, and answers each time" {
+	in_cycles context7 direct
+	(($(grep -c '"event":"called".*fetch failed' one.out) == 3))
+}
+
+@test "context7 by npx is stopped twice, and answers each time" {
+	in_cycles context7 npx
+	(($(grep -c '"event":"called".*fetch failed' one.out) == 3))
+}
+
+@test "everything is stopped twice, and answers each time" {
+	in_cycles everything direct
+	(($(grep -c '"event":"echoed"' one.out) == 3))
+}
+
+@test "everything by npx is stopped twice, and answers each time" {
+	in_cycles everything npx
+	(($(grep -c '"event":"echoed"' one.out) == 3))
+}
+
+@test "memory is stopped twice, and still knows what it was told" {
+	use memory direct
+	client one connect "$CALL" asleep 'call:read_graph:{}' asleep 'call:read_graph:{}' close -- \
+		"$MCP_REAP" "${IDLE[@]}" -- "${COMMAND[@]}"
+	succeeds
+	(($(grep -c '"name":"read_graph".*seen' one.out) == 2))
+	nothing_left
+}
+
+@test "memory by npx is stopped twice, and answers each time" {
+	in_cycles memory npx
+}
+
+@test "filesystem by npx is stopped twice, and answers each time" {
+	in_cycles filesystem npx
+	(($(grep -c 'known text' one.out) == 3))
+}
+
+@test "a server that outlives the end of input is stopped twice, and answers each time" {
+	with_keepalive deaf
+	use everything direct
+	client one connect "$CALL" asleep "$CALL" asleep "$CALL" close -- "${KEEPALIVE[@]}" \
+		"$MCP_REAP" "${IDLE[@]}" -g 0.3 -k 0.3 -- "${COMMAND[@]}"
+	succeeds
+	(($(grep -c '"event":"echoed".*"same":true' one.out) == 3))
+	nothing_left
+}
+
+@test "ten stops and starts" {
+	local words=() i
+	use memory direct
+	for ((i = 0; i < 10; i++)); do
+		words+=(asleep "$CALL")
+	done
+	client one connect list "${words[@]}" asleep list close -- "$MCP_REAP" "${IDLE[@]}" -- "${COMMAND[@]}"
+	succeeds
+	(($(grep -c '"event":"asleep"' one.out) == 11))
+	nothing_left
+	(($(grep -c 'mcp-reap.*: idle-start ' err) == 11))
+}
+
+@test "a hundred calls at once, to a server that is stopped, are answered by one new one" {
+	use everything direct
+	client one connect asleep many:100 asleep many:100 close -- "$MCP_REAP" "${IDLE[@]}" -- "${COMMAND[@]}"
+	succeeds
+	(($(grep -c '"event":"many","ms":[0-9]*,"same":true' one.out) == 2))
+	nothing_left
+	(($(grep -c 'mcp-reap.*: idle-start ' err) == 2))
+}
+
+@test "2 MiB both ways after a stop" {
+	use everything direct
+	client one connect asleep echo:2097152 asleep echo:2097152 close -- "$MCP_REAP" "${IDLE[@]}" -- "${COMMAND[@]}"
+	succeeds
+	(($(grep -c '"event":"echoed".*"same":true' one.out) == 2))
+	nothing_left
+}
+
+@test "an operation that takes longer than DURATION is not cut" {
+	use everything direct
+	client one connect 'call:trigger-long-running-operation:{"duration":3,"steps":2}' asleep "$CALL" close -- \
+		"$MCP_REAP" "${IDLE[@]}" -- "${COMMAND[@]}"
+	succeeds
+	has '"name":"trigger-long-running-operation","isError":false' one.out
+	nothing_left
+	(($(grep -c 'mcp-reap.*: idle-start ' err) == 1))
+}
+
+@test "a server that waits for the client's completion is not stopped" {
+	use everything direct
+	client one --sampling=go connect asleep 'call:trigger-sampling-request:{"prompt":"p","maxTokens":5}' asleep "$CALL" close -- \
+		"$MCP_REAP" "${IDLE[@]}" -- "${COMMAND[@]}"
+	await reported asked
+	sleep 2
+	run ! reported called
+	: >go
+	succeeds
+	has '"name":"trigger-sampling-request","isError":false,"text":".*sampled' one.out
+	nothing_left
+	(($(grep -c 'mcp-reap.*: idle-start ' err) == 2))
+}
+
+@test "version 2 of the SDK: two stops, and answers each time" {
+	use everything direct
+	client one --sdk=2 connect list "$CALL" asleep "$CALL" asleep "$CALL" close -- "$MCP_REAP" "${IDLE[@]}" -- "${COMMAND[@]}"
+	succeeds
+	(($(grep -c '"event":"echoed".*"same":true' one.out) == 3))
+	nothing_left
+}
+
+@test "version 2 of the SDK without a handshake: two stops, and answers each time" {
+	use context7 direct
+	client one --sdk=2 --auto connect list asleep list asleep list close -- "$MCP_REAP" "${IDLE[@]}" -- "${COMMAND[@]}"
+	succeeds
+	(($(grep -c '"event":"tools"' one.out) == 3))
+	nothing_left
+	(($(grep -c 'idle-start ' err) == 2))
+}
+
+@test "SIGKILL of the client of a stopped server leaves nothing" {
+	use context7 npx
+	client one connect asleep wait -- "$MCP_REAP" "${IDLE[@]}" -- "${COMMAND[@]}"
+	kill_client
+	nothing_left
+}
+
+@test "process.exit() of the client of a restarted server leaves nothing" {
+	use context7 npx
+	with_keepalive deaf
+	client one connect asleep list exit -- "${KEEPALIVE[@]}" "$MCP_REAP" "${IDLE[@]}" -g 0.3 -k 0.3 -- "${COMMAND[@]}"
+	succeeds
+	nothing_left
+}
+
+# Launchers.
+
+# npm_of VERSION [PACKAGE]: sets NPM, the folder of that npm; it is installed once.
+npm_of() {
+	local package=${2:-npm}
+	NPM=$BATS_FILE_TMPDIR/$package-$1/node_modules/$package
+	if [[ ! -d $NPM ]]; then
+		mkdir -p "$BATS_FILE_TMPDIR/$package-$1"
+		echo '{}' >"$BATS_FILE_TMPDIR/$package-$1/package.json"
+		npm_config_offline=false npm install --prefix "$BATS_FILE_TMPDIR/$package-$1" --no-audit --no-fund --silent \
+			"$package@$1" >&2 3>&- 8>&-
+	fi
+}
+
+# by_npx VERSION SERVER: COMMAND is that server's by the npx of that npm.
+by_npx() {
+	npm_of "$1"
+	use "$2" npx
+	COMMAND=(node "$NPM/bin/npx-cli.js" "${COMMAND[@]:1}")
+}
+
+# in_tree: how many processes there are beside the client, the shim and the reaper.
+in_tree() {
+	echo $(($(marked | wc -l) - 3))
+}
+alone() {
+	(($(in_tree) == 1))
+}
+
+# dropped: the session loses its launcher, goes on, and leaves nothing.
+dropped() {
+	client one connect list gate:go "$CALL" "$1" -- "$MCP_REAP" -v -l -- "${COMMAND[@]}"
+	await reported tools
+	await alone
+	: >go
+	succeeds
+	answered "$2"
+	nothing_left
+	has 'mcp-reap.*: launcher-dropped .*command=npm' err
+	has 'mcp-reap.*: done status=0' err
+}
+
+# works_again: the same npx works afterwards, without mcp-reap.
+works_again() {
+	client two connect list close -- "${COMMAND[@]}"
+	await gone "${CLIENTS[two]}"
+	reported tools two
+}
+
+@test "without --drop-launcher npx and its shell stay" {
+	use context7 npx
+	client one connect list gate:go close -- "$MCP_REAP" -v -- "${COMMAND[@]}"
+	await reported tools
+	sleep 1
+	(($(in_tree) >= 2))
+	: >go
+	succeeds
+	nothing_left
+}
+
+@test "this npx is dropped" {
+	use context7 npx
+	dropped close context7
+}
+
+@test "this npx is dropped, and works afterwards" {
+	use memory npx
+	client one connect list gate:go "$CALL" close -- "$MCP_REAP" -v -l -- "${COMMAND[@]}"
+	await reported tools
+	await alone
+	: >go
+	succeeds
+	works_again
+	nothing_left
+}
+
+@test "the npx of npm 9 is dropped" {
+	by_npx 9 context7
+	dropped close context7
+}
+
+@test "the npx of npm 10 is dropped" {
+	by_npx 10 context7
+	dropped close context7
+}
+
+@test "the npx of npm 11 is dropped" {
+	by_npx 11 context7
+	dropped close context7
+}
+
+@test "npm exec is dropped, with a server that has arguments" {
+	use filesystem npx
+	COMMAND=(npm exec -y -- "${COMMAND[@]:2}")
+	dropped close filesystem
+}
+
+@test "an npx that had to install the server first is dropped, and its cache is whole" {
+	cold_npx
+	use everything npx
+	dropped close everything
+	export npm_config_offline=true
+	MCP_REAP_TEST=$MARK timeout -k 1 "$PATIENCE" node "$HERE/client.mjs" connect list close -- "${COMMAND[@]}" >two.out 3>&- 8>&-
+	reported tools two
+}
+
+@test "a server whose npx was dropped and that outlives the end of input is ended" {
+	use context7 npx
+	with_keepalive deaf
+	client one connect list gate:go close -- "${KEEPALIVE[@]}" "$MCP_REAP" -v -l -g 0.3 -k 0.3 -- "${COMMAND[@]}"
+	await reported tools
+	await alone
+	: >go
+	succeeds
+	nothing_left
+}
+
+@test "SIGKILL of the client of a server whose npx was dropped leaves nothing" {
+	use everything npx
+	with_keepalive deaf
+	client one connect list wait -- "${KEEPALIVE[@]}" "$MCP_REAP" -l -g 0.3 -k 0.3 -- "${COMMAND[@]}"
+	await reported tools
+	await alone
+	kill_client
+	nothing_left
+}
+
+@test "Claude Code's signals leave nothing of a server whose npx was dropped" {
+	use context7 npx
+	with_keepalive deaf
+	sequence one claude-code -- "${KEEPALIVE[@]}" "$MCP_REAP" -l -g 0.3 -k 0.3 -- "${COMMAND[@]}"
+	succeeds
+	nothing_left
+}
+
+@test "pnpm dlx is left alone, and ends well" {
+	npm_of 9 pnpm
+	use memory npx
+	export npm_config_offline=false
+	client one connect list gate:go "$CALL" close -- "$MCP_REAP" -v -l -- \
+		node "$NPM/bin/pnpm.cjs" --config.store-dir="$BATS_FILE_TMPDIR/pnpm" dlx "${COMMAND[@]:2}"
+	await reported tools
+	await has 'launcher-kept' err
+	sleep 1
+	(($(in_tree) >= 2))
+	: >go
+	succeeds
+	answered memory
+	nothing_left
+	run ! has launcher-dropped err
+}
+
+@test "a server without a launcher is left alone" {
+	use context7 direct
+	client one connect list "$CALL" close -- "$MCP_REAP" -v -l -- "${COMMAND[@]}"
+	succeeds
+	nothing_left
+	has 'launcher-kept' err
+}
+
+# Together.
+
+@test "with --idle-stop every new npx is dropped, too" {
+	use context7 npx
+	client one connect list asleep list gate:go "$CALL" asleep "$CALL" close -- "$MCP_REAP" -v -l -i 3 -- "${COMMAND[@]}"
+	await tools_twice
+	await alone
+	: >go
+	succeeds
+	nothing_left
+	(($(grep -c 'launcher-dropped .*command=npm' err) == 3))
+	(($(grep -c 'idle-start ' err) == 2))
+}
+tools_twice() {
+	(($(grep -c '"event":"tools"' one.out) >= 2))
+}
+
+@test "with --json-only a server that says more than JSON is understood, dropped and stopped" {
+	use context7 npx
+	cat >noise.cjs <<-'END'
+		process.stdout.write('noise on stdout\n');
+	END
+	client one connect list asleep list close -- env "NODE_OPTIONS=--require=$PWD/noise.cjs" \
+		"$MCP_REAP" -v -j -l -i 3 -- "${COMMAND[@]}"
+	succeeds
+	run ! reported error
+	nothing_left
+	has '^noise on stdout' err
+	has 'idle-start ' err
+	has 'launcher-dropped' err
+}
