@@ -3514,7 +3514,7 @@ static void stop_server(struct shim *s)
 		s->active = now();
 		return;
 	}
-	s->memory = opt.verbose ? memory_below(s->reaper) : 0;
+	s->memory = opt.verbose || shared ? memory_below(s->reaper) : 0;
 	s->server = GOING_DOWN;
 	s->in.held = true;
 	s->out.whole_lines = true;
