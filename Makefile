@@ -10,6 +10,9 @@ DESTDIR =
 PREFIX = /usr/local
 BINDIR = $(PREFIX)/bin
 MANDIR = $(PREFIX)/share/man
+BASHDIR = $(PREFIX)/share/bash-completion/completions
+ZSHDIR = $(PREFIX)/share/zsh/site-functions
+FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
 INSTALL = install
 
 # The binary that the tests run, how many of them at a time, and which files of the suite.
@@ -98,12 +101,17 @@ compare: $(MCP_REAP) $(FIXTURES)
 	MCP_REAP=$(MCP_REAP) test/compare
 
 install: mcp-reap
-	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1
+	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) \
+		$(DESTDIR)$(FISHDIR)
 	$(INSTALL) -m 755 mcp-reap $(DESTDIR)$(BINDIR)/mcp-reap
 	$(INSTALL) -m 644 man/mcp-reap.1 $(DESTDIR)$(MANDIR)/man1/mcp-reap.1
+	$(INSTALL) -m 644 completions/mcp-reap.bash $(DESTDIR)$(BASHDIR)/mcp-reap
+	$(INSTALL) -m 644 completions/_mcp-reap $(DESTDIR)$(ZSHDIR)/_mcp-reap
+	$(INSTALL) -m 644 completions/mcp-reap.fish $(DESTDIR)$(FISHDIR)/mcp-reap.fish
 
 uninstall:
-	rm -f $(DESTDIR)$(BINDIR)/mcp-reap $(DESTDIR)$(MANDIR)/man1/mcp-reap.1
+	rm -f $(DESTDIR)$(BINDIR)/mcp-reap $(DESTDIR)$(MANDIR)/man1/mcp-reap.1 $(DESTDIR)$(BASHDIR)/mcp-reap \
+		$(DESTDIR)$(ZSHDIR)/_mcp-reap $(DESTDIR)$(FISHDIR)/mcp-reap.fish
 
 clean:
 	rm -rf $(BUILT)

@@ -40,6 +40,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <link.h>
 #include <poll.h>
@@ -116,10 +117,15 @@ static struct {
 	bool no_new_privs;
 	bool outlive_parent;
 	bool verbose;
+	const char *trace; /* a file's name; NULL: none */
+	bool stats;
+	bool list;
+	bool json; /* for what --stats or --list says */
 } opt = {.grace = GRACE, .kill_after = -1, .idle_stop = -1};
 
 static const char usage[] =
 	"Usage: mcp-reap [OPTION]... [--] COMMAND [ARG]...\n"
+	"       mcp-reap --list[=json]\n"
 	"Run COMMAND, a stdio server, and leave nothing of it behind when the session\n"
 	"is over: when stdin ends, stdout is closed, the client dies, or COMMAND exits.\n"
 	"\n"
@@ -135,6 +141,10 @@ static const char usage[] =
 	"  -o, --outlive-parent       our parent may exit; only stdio and signals\n"
 	"                               end the session\n"
 	"  -v, --verbose              say on stderr what happens\n"
+	"  -s, --stats[=json]         say on stderr at the end what the session was\n"
+	"  -t, --trace=FILE           write all messages to FILE, as JSON Lines; -: to\n"
+	"                               stderr; %p in FILE is our process's number\n"
+	"  -L, --list[=json]          show the sessions that run on this host\n"
 	"  -h, --help                 show this help and exit\n"
 	"  -V, --version              show the version and exit\n"
 	"\n"
@@ -143,6 +153,7 @@ static const char usage[] =
 	"126 if COMMAND cannot be run, 127 if it is not found.\n";
 
 /* clang-format off */
+static const char short_options[] = "+:g:k:i:ljxovst:LhV";
 static const struct option long_options[] = {
 	{"grace",          required_argument, NULL, 'g'},
 	{"kill-after",     required_argument, NULL, 'k'},
@@ -152,6 +163,9 @@ static const struct option long_options[] = {
 	{"no-new-privs",   no_argument,       NULL, 'x'},
 	{"outlive-parent", no_argument,       NULL, 'o'},
 	{"verbose",        no_argument,       NULL, 'v'},
+	{"stats",          optional_argument, NULL, 's'},
+	{"trace",          required_argument, NULL, 't'},
+	{"list",           optional_argument, NULL, 'L'},
 	{"help",           no_argument,       NULL, 'h'},
 	{"version",        no_argument,       NULL, 'V'},
 	{NULL,             0,                 NULL, 0},
@@ -161,13 +175,28 @@ static const struct option long_options[] = {
 /* ---- Messages ----------------------------------------------------------- */
 
 static pid_t shim_pid; /* names the session in the lines of both processes */
+static char **session_command;
+static int64_t session_start; /* when */
 
-/*
- * Writes one line to stderr in one write, so that the lines of several
- * processes do not mix.  Names of files and processes are other people's: what
- * could move a terminal's cursor or begin a line becomes '?'.  A line that
- * cannot be written now is lost: nobody's stderr holds up an ending.
- */
+/* Names of files and processes are other people's: what could move a terminal's
+ * cursor or begin a line becomes '?'. */
+static void defuse(char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (iscntrl((unsigned char)s[i]))
+			s[i] = '?';
+}
+
+/* Writes to stderr in one write, so that the lines of several processes do not
+ * mix.  What cannot be written now is lost: nobody's stderr holds up an ending. */
+static void write_stderr(const char *bytes, size_t n)
+{
+	ssize_t sent = send(STDERR_FILENO, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent < 0 && errno == ENOTSOCK)
+		sent = write(STDERR_FILENO, bytes, n);
+	(void)sent;
+}
+
 __attribute__((format(printf, 2, 0))) static void say(const char *prefix, const char *format,
 						      va_list args)
 {
@@ -179,15 +208,9 @@ __attribute__((format(printf, 2, 0))) static void say(const char *prefix, const 
 	size_t len = (size_t)start + (size_t)n;
 	if (len > sizeof line - 1)
 		len = sizeof line - 1;
-	for (size_t i = 0; i < len; i++)
-		if (iscntrl((unsigned char)line[i]))
-			line[i] = '?';
+	defuse(line, len);
 	line[len++] = '\n';
-
-	ssize_t sent = send(STDERR_FILENO, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (sent < 0 && errno == ENOTSOCK)
-		sent = write(STDERR_FILENO, line, len);
-	(void)sent;
+	write_stderr(line, len);
 }
 
 /* An error: "mcp-reap: what: why". */
@@ -197,20 +220,6 @@ __attribute__((format(printf, 1, 2))) static void complain(const char *format, .
 
 	va_start(args, format);
 	say("mcp-reap: ", format, args);
-	va_end(args);
-}
-
-/* With -v, something that happened: "mcp-reap[SESSION]: event key=value ...". */
-__attribute__((format(printf, 1, 2))) static void event(const char *format, ...)
-{
-	char prefix[32];
-	va_list args;
-
-	if (!opt.verbose)
-		return;
-	snprintf(prefix, sizeof prefix, "mcp-reap[%d]: ", (int)shim_pid);
-	va_start(args, format);
-	say(prefix, format, args);
 	va_end(args);
 }
 
@@ -235,6 +244,549 @@ static const char *signal_name(int sig)
 		return names[sig];
 	snprintf(number, sizeof number, "%d", sig);
 	return number;
+}
+
+/* ---- Text to write, and JSON ------------------------------------------- */
+
+/* Memory that text is written into; what finds no room is left out. */
+struct text {
+	char *bytes;
+	size_t size, length;
+};
+
+static void add(struct text *t, const char *bytes, size_t n)
+{
+	if (n > t->size - t->length)
+		n = t->size - t->length;
+	memcpy(t->bytes + t->length, bytes, n);
+	t->length += n;
+}
+
+__attribute__((format(printf, 2, 3))) static void addf(struct text *t, const char *format, ...)
+{
+	va_list args;
+	size_t room = t->size - t->length;
+
+	va_start(args, format);
+	int n = vsnprintf(t->bytes + t->length, room, format, args);
+	va_end(args);
+	if (n > 0 && room > 0)
+		t->length += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+/* The length of the UTF-8 character that the N bytes of S begin with; 0: none. */
+static size_t utf8_length(const char *s, size_t n)
+{
+	const unsigned char *u = (const unsigned char *)s;
+	size_t length = u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 4;
+
+	if (u[0] < 0x80)
+		return 1;
+	if (u[0] < 0xc2 || u[0] > 0xf4 || n < length)
+		return 0;
+	for (size_t i = 1; i < length; i++)
+		if ((u[i] & 0xc0) != 0x80)
+			return 0;
+	/* Overlong, surrogates, beyond U+10FFFF. */
+	if ((u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] > 0x9f) ||
+	    (u[0] == 0xf0 && u[1] < 0x90) || (u[0] == 0xf4 && u[1] > 0x8f))
+		return 0;
+	return length;
+}
+
+/* Adds the N bytes of S as a JSON string.  Other people's bytes need not be
+ * UTF-8, which JSON has to be. */
+static void add_json(struct text *t, const char *s, size_t n)
+{
+	add(t, "\"", 1);
+	for (size_t i = 0, length; i < n; i += length ? length : 1) {
+		length = utf8_length(s + i, n - i);
+		if (length == 0) {
+			add(t, "\\ufffd", 6);
+		} else if (s[i] == '"' || s[i] == '\\') {
+			add(t, "\\", 1);
+			add(t, s + i, 1);
+		} else if ((unsigned char)s[i] < ' ') {
+			addf(t, "\\u%04x", (unsigned)s[i]);
+		} else {
+			add(t, s + i, length);
+		}
+	}
+	add(t, "\"", 1);
+}
+
+static const char *skip_blanks(const char *s, const char *end)
+{
+	while (s < end && (*s == ' ' || *s == '\t' || *s == '\n' || *s == '\r'))
+		s++;
+	return s;
+}
+
+static const char *skip_digits(const char *s, const char *end)
+{
+	while (s < end && isdigit((unsigned char)*s))
+		s++;
+	return s;
+}
+
+/* What follows the string that S begins with; NULL if it is none. */
+static const char *skip_string(const char *s, const char *end)
+{
+	for (s++; s < end && *s != '"';) {
+		size_t length = utf8_length(s, (size_t)(end - s));
+		if (length == 0 || (unsigned char)*s < ' ')
+			return NULL;
+		if (*s == '\\') {
+			if (++s == end || !strchr("\"\\/bfnrtu", *s) || *s == '\0')
+				return NULL;
+			for (int i = 0; *s == 'u' && i < 4; i++)
+				if (s + 1 + i >= end || !isxdigit((unsigned char)s[1 + i]))
+					return NULL;
+			length = *s == 'u' ? 5 : 1;
+		}
+		s += length;
+	}
+	return s < end ? s + 1 : NULL;
+}
+
+/* As skip_string, for a number. */
+static const char *skip_number(const char *s, const char *end)
+{
+	const char *digits = s + (s < end && *s == '-');
+
+	s = skip_digits(digits, end);
+	if (s == digits || (*digits == '0' && s > digits + 1))
+		return NULL;
+	if (s < end && *s == '.') {
+		digits = s + 1;
+		s = skip_digits(digits, end);
+		if (s == digits)
+			return NULL;
+	}
+	if (s < end && (*s == 'e' || *s == 'E')) {
+		digits = s + 1;
+		if (digits < end && (*digits == '+' || *digits == '-'))
+			digits++;
+		s = skip_digits(digits, end);
+		if (s == digits)
+			return NULL;
+	}
+	return s;
+}
+
+/* As skip_string, for a string, a number or a literal. */
+static const char *skip_scalar(const char *s, const char *end)
+{
+	static const char *const literals[] = {"true", "false", "null"};
+
+	if (*s == '"')
+		return skip_string(s, end);
+	for (size_t i = 0; i < sizeof literals / sizeof *literals; i++) {
+		size_t length = strlen(literals[i]);
+		if ((size_t)(end - s) >= length && memcmp(s, literals[i], length) == 0)
+			return s + length;
+	}
+	return skip_number(s, end);
+}
+
+/* Whether the N bytes of S are one JSON value, as RFC 8259 has it.  Deeper than
+ * other readers go, it is taken for none. */
+static bool is_json(const char *s, size_t n)
+{
+	enum { DEEP = 256 };
+	const char *end = s + n;
+	unsigned char object[DEEP];
+	unsigned depth = 0;
+	enum { WANT_VALUE, WANT_KEY, IS_OPEN, IS_WHOLE } state = WANT_VALUE;
+
+	for (;;) {
+		s = skip_blanks(s, end);
+		if (s == end)
+			return state == IS_WHOLE && depth == 0;
+		if (state == IS_WHOLE) {
+			if (depth == 0)
+				return false;
+			if (*s == ',')
+				state = object[depth - 1] ? WANT_KEY : WANT_VALUE;
+			else if (*s == (object[depth - 1] ? '}' : ']'))
+				depth--;
+			else
+				return false;
+			s++;
+			continue;
+		}
+		if (state == IS_OPEN) {
+			state = object[depth - 1] ? WANT_KEY : WANT_VALUE;
+			if (*s == (object[depth - 1] ? '}' : ']')) {
+				depth--;
+				state = IS_WHOLE;
+				s++;
+				continue;
+			}
+		}
+		if (state == WANT_KEY) {
+			s = *s == '"' ? skip_string(s, end) : NULL;
+			s = s ? skip_blanks(s, end) : NULL;
+			if (!s || s == end || *s++ != ':')
+				return false;
+			state = WANT_VALUE;
+		} else if (*s == '{' || *s == '[') {
+			if (depth == DEEP)
+				return false;
+			object[depth++] = *s++ == '{';
+			state = IS_OPEN;
+		} else {
+			s = skip_scalar(s, end);
+			if (!s)
+				return false;
+			state = IS_WHOLE;
+		}
+	}
+}
+
+/* ---- What goes on: trace, events, statistics ---------------------------- */
+
+enum {
+	TRACED = 65536,             /* bytes of a message, which are written */
+	RECORD = 6 * TRACED + 1024, /* \u00xx, and what is around */
+	TRACE_PATIENCE = 1000,      /* ms, for a reader of the trace */
+	NAMED = 100,                /* processes, which --stats can name */
+	PID_LIMIT = 4194304,        /* PID_MAX_LIMIT, proc(5) */
+	SAMPLE = 1000,              /* ms, between two looks at the tree's memory */
+};
+
+/* A set of processes, by number. */
+typedef unsigned char pid_set[PID_LIMIT / CHAR_BIT];
+
+/* What both of our processes know, in memory that they share; NULL where nobody
+ * asks for it.  Pages cost nothing until they are used. */
+static struct {
+	bool trace_failed;
+
+	char reason[24];
+	struct traffic {
+		uint64_t messages, bytes;
+	} from_client, from_server;
+	size_t seen_at_once, seen;
+	int64_t memory;       /* KiB, the most seen at once */
+	size_t asked, killed; /* processes that got an ending signal, and SIGKILL */
+	size_t idle_stops;
+	int64_t given_back; /* KiB, by those */
+	size_t dropped;     /* launchers */
+	size_t nnamed;
+	struct {
+		pid_t pid;
+		int sig;
+		char name[16];
+	} named[NAMED];
+	pid_set seen_set, asked_set, killed_set;
+} * shared;
+
+/* Returns whether PID is new to SET. */
+static bool is_new(pid_set set, pid_t pid)
+{
+	if (pid <= 0 || pid >= PID_LIMIT || set[pid / CHAR_BIT] >> pid % CHAR_BIT & 1)
+		return false;
+	set[pid / CHAR_BIT] |= (unsigned char)(1 << pid % CHAR_BIT);
+	return true;
+}
+
+static struct {
+	int fd;       /* -1: none */
+	char *record; /* RECORD bytes */
+} trace = {.fd = -1};
+
+/* A lane as those who watch it see it. */
+struct watch {
+	const char *from;
+	struct traffic *traffic;
+	char *line;    /* TRACED bytes: what has come of an unfinished line; NULL: untraced */
+	size_t length; /* of that line, which may be longer */
+};
+
+static void stop_trace(const char *why)
+{
+	if (!shared->trace_failed)
+		complain("trace: %s: %s: no more is traced", opt.trace, why);
+	shared->trace_failed = true;
+	if (trace.fd > STDERR_FILENO)
+		close(trace.fd);
+	trace.fd = -1;
+}
+
+/* Writes T to the trace, in one write if that is possible at all.  A reader that
+ * takes nothing is waited for once. */
+static void write_trace(const struct text *t)
+{
+	const char *bytes = t->bytes;
+	size_t left = t->length;
+
+	if (shared->trace_failed)
+		stop_trace("");
+	while (trace.fd >= 0 && left > 0) {
+		ssize_t n = send(trace.fd, bytes, left, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n < 0 && errno == ENOTSOCK)
+			n = write(trace.fd, bytes, left);
+		if (n > 0) {
+			bytes += n;
+			left -= (size_t)n;
+		} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+			stop_trace(n ? strerror(errno) : "nothing could be written");
+		} else if (errno == EAGAIN &&
+			   poll(&(struct pollfd){.fd = trace.fd, .events = POLLOUT}, 1,
+				TRACE_PATIENCE) == 0) {
+			stop_trace("its reader is too slow");
+		}
+	}
+}
+
+/* Begins a record: the time and the session. */
+static struct text begin_record(void)
+{
+	struct text t = {trace.record, RECORD, 0};
+	struct timespec now_is;
+
+	clock_gettime(CLOCK_REALTIME, &now_is);
+	/* gmtime(3) would read the time zone's file.  Days are counted in years
+	 * that begin in March, from the year 0 on. */
+	int64_t day = now_is.tv_sec / 86400 + 719468;
+	int second = (int)(now_is.tv_sec % 86400);
+	int64_t era = day / 146097, of_era = day % 146097;
+	int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
+	int64_t month = (5 * of_year + 2) / 153; /* March: 0 */
+	addf(&t, "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%06dZ\",\"session\":%d,",
+	     (int)(year + era * 400 + (month >= 10)), (int)(month < 10 ? month + 3 : month - 9),
+	     (int)(of_year - (153 * month + 2) / 5 + 1), second / 3600, second / 60 % 60,
+	     second % 60, (int)(now_is.tv_nsec / 1000), (int)shim_pid);
+	return t;
+}
+
+/* Gives large memory back that is not needed until the next large message. */
+static void give_back(char *bytes, size_t size, size_t used)
+{
+	if (used > 16384)
+		madvise(bytes, size, MADV_DONTNEED);
+}
+
+/* Writes the record of a message, of whose LENGTH bytes S has at least the first
+ * TRACED. */
+static void trace_message(const char *from, const char *s, size_t length)
+{
+	size_t n = length < TRACED ? length : TRACED;
+	struct text t = begin_record();
+
+	addf(&t, "\"from\":\"%s\",", from);
+	if (n == length && is_json(s, n)) {
+		addf(&t, "\"message\":");
+		add(&t, s, n);
+	} else {
+		addf(&t, "\"text\":");
+		add_json(&t, s, n);
+	}
+	if (n < length)
+		addf(&t, ",\"cut\":true,\"bytes\":%zu", length);
+	addf(&t, "}\n");
+	write_trace(&t);
+	give_back(trace.record, RECORD, t.length);
+}
+
+/* Writes the record of an event that -v has as LINE: "event key=value ...". */
+static void trace_event(const char *line)
+{
+	struct text t = begin_record();
+	size_t n = strcspn(line, " ");
+
+	addf(&t, "\"event\":");
+	add_json(&t, line, n);
+	if (strncmp(line, "start ", 6) == 0) {
+		addf(&t, ",\"argv\":[");
+		for (char **word = session_command; *word && t.length < RECORD / 2; word++) {
+			if (word > session_command)
+				add(&t, ",", 1);
+			add_json(&t, *word, strnlen(*word, TRACED / 4));
+		}
+		add(&t, "]", 1);
+	}
+	for (line += n; *line == ' '; line += n) {
+		n = strcspn(++line, "=");
+		add(&t, ",", 1);
+		add_json(&t, line, n);
+		add(&t, ":", 1);
+		line += n + (line[n] == '=');
+		if (*line == '"') {
+			char value[512];
+			size_t length = 0;
+			for (n = 1; line[n] && line[n] != '"'; n++) {
+				if (line[n] == '\\' && line[n + 1])
+					n++;
+				value[length++] = line[n];
+			}
+			n += line[n] == '"';
+			add_json(&t, value, length);
+		} else {
+			n = strcspn(line, " ");
+			if (is_json(line, n)) /* a number, or a word of JSON's */
+				add(&t, line, n);
+			else
+				add_json(&t, line, n);
+		}
+	}
+	addf(&t, "}\n");
+	write_trace(&t);
+}
+
+/* Something that happened, for -v and the trace: "event key=value ...". */
+__attribute__((format(printf, 1, 2))) static void event(const char *format, ...)
+{
+	char prefix[32], line[512];
+	va_list args;
+
+	if (opt.verbose) {
+		snprintf(prefix, sizeof prefix, "mcp-reap[%d]: ", (int)shim_pid);
+		va_start(args, format);
+		say(prefix, format, args);
+		va_end(args);
+	}
+	if (trace.fd >= 0) {
+		va_start(args, format);
+		vsnprintf(line, sizeof line, format, args);
+		va_end(args);
+		trace_event(line);
+	}
+}
+
+/* A VALUE for event(), in quotes where it needs some; valid until the next call. */
+static const char *quoted(const char *value)
+{
+	static char text[256];
+	size_t n = 0;
+
+	if (*value && !isdigit((unsigned char)*value) && !strpbrk(value, " =\"\\") &&
+	    strlen(value) < sizeof text)
+		return value;
+	text[n++] = '"';
+	for (; *value && n < sizeof text - 3; value++) {
+		if (*value == '"' || *value == '\\')
+			text[n++] = '\\';
+		text[n++] = *value;
+	}
+	text[n++] = '"';
+	text[n] = '\0';
+	return text;
+}
+
+/* The session is over, because of REASON and DETAIL. */
+static void event_end(const char *reason, const char *detail)
+{
+	event("end reason=%s%s", reason, detail);
+	if (shared && !*shared->reason)
+		snprintf(shared->reason, sizeof shared->reason, "%s%s", reason, detail);
+}
+
+static void *map_memory(size_t size, int flags)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED)
+		fail("memory");
+	return memory;
+}
+
+/* Opens the file that is to be traced to.  Without it the session goes on. */
+static void open_trace(void)
+{
+	char path[PATH_MAX];
+	struct text t = {path, sizeof path - 1, 0};
+	struct stat file, out;
+
+	trace.record = map_memory(RECORD, MAP_PRIVATE);
+	if (strcmp(opt.trace, "-") == 0) {
+		trace.fd = STDERR_FILENO;
+		return;
+	}
+	for (const char *from = opt.trace; *from; from++) {
+		if (from[0] == '%' && from[1] == 'p') {
+			addf(&t, "%d", (int)shim_pid);
+			from++;
+		} else {
+			add(&t, from, 1);
+		}
+	}
+	path[t.length] = '\0';
+	/* O_NONBLOCK: a FIFO that nobody reads is an error. */
+	trace.fd =
+		open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	if (trace.fd < 0)
+		stop_trace(strerror(errno));
+	else if (fstat(trace.fd, &file) == 0 && !S_ISCHR(file.st_mode) &&
+		 fstat(STDOUT_FILENO, &out) == 0 && file.st_dev == out.st_dev &&
+		 file.st_ino == out.st_ino)
+		stop_trace("is the session's stdout");
+}
+
+/* Makes ready what --trace and --stats need, before the fork. */
+static void begin_watching(struct watch *client, struct watch *server)
+{
+	if (!opt.trace && !opt.stats)
+		return;
+	shared = map_memory(sizeof *shared, MAP_SHARED);
+	*client = (struct watch){.from = "client", .traffic = &shared->from_client};
+	*server = (struct watch){.from = "server", .traffic = &shared->from_server};
+	if (opt.trace)
+		open_trace();
+	if (trace.fd >= 0) {
+		client->line = map_memory(TRACED, MAP_PRIVATE);
+		server->line = map_memory(TRACED, MAP_PRIVATE);
+	}
+}
+
+/* Keeps the N bytes of S of a line that is not over. */
+static void keep_part(struct watch *w, const char *s, size_t n)
+{
+	size_t kept = w->length < TRACED ? w->length : TRACED;
+
+	if (w->line)
+		memcpy(w->line + kept, s, n < TRACED - kept ? n : TRACED - kept);
+	w->length += n;
+}
+
+/* A line is over, the rest of which are the N bytes of S. */
+static void watch_line(struct watch *w, const char *s, size_t n)
+{
+	size_t length = w->length;
+
+	w->traffic->messages++;
+	if (length)
+		keep_part(w, s, n);
+	w->length = 0;
+	if (trace.fd >= 0)
+		trace_message(w->from, length ? w->line : s, length + n);
+	if (length && w->line)
+		give_back(w->line, TRACED, length + n);
+}
+
+/* Looks at the N bytes of S that a lane has read. */
+static void watch_bytes(struct watch *w, const char *s, size_t n)
+{
+	w->traffic->bytes += n;
+	for (const char *end; n && (end = memchr(s, '\n', n)); s = end + 1) {
+		watch_line(w, s, (size_t)(end - s));
+		n -= (size_t)(end - s) + 1;
+	}
+	if (n)
+		keep_part(w, s, n);
+}
+
+/* There is no more to come: what has been read of a line is all there is. */
+static void end_watch(struct watch *w)
+{
+	int error = errno;
+
+	if (w->length)
+		watch_line(w, "", 0);
+	errno = error;
 }
 
 /* ---- Time and descriptors ----------------------------------------------- */
@@ -358,18 +910,23 @@ static int pidfd_signal(int pidfd, int sig)
 	return (int)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0);
 }
 
-/* Reads the small file PATH as a string into BUF; returns whether it could. */
-static bool read_small(const char *path, char *buf, size_t size)
+/* Reads the beginning of the file PATH, what one read gives, as a string into
+ * BUF; returns its length, or -1. */
+static ssize_t read_file(const char *path, char *buf, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return false;
+		return -1;
 	ssize_t n = read(fd, buf, size - 1);
 	close(fd);
-	if (n < 0)
-		return false;
-	buf[n] = '\0';
-	return true;
+	if (n >= 0)
+		buf[n] = '\0';
+	return n;
+}
+
+static bool read_small(const char *path, char *buf, size_t size)
+{
+	return read_file(path, buf, size) >= 0;
 }
 
 /* PID's parent, or -1. */
@@ -546,10 +1103,40 @@ static void push_own_children(void)
 		push_children_by_stat(getpid());
 }
 
+/* Takes a note of PID for --stats, which SIG is sent to and who may need it: a
+ * zombie needs none. */
+static void note_signalled(pid_t pid, int sig)
+{
+	char path[32], stat[512];
+
+	if (!opt.stats)
+		return;
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	if (!read_small(path, stat, sizeof stat))
+		return;
+	char *name = strchr(stat, '('), *after = strrchr(stat, ')');
+	if (!name || !after || strncmp(after, ") Z", 3) == 0 || strncmp(after, ") X", 3) == 0)
+		return;
+	if (!is_new(sig == SIGKILL ? shared->killed_set : shared->asked_set, pid))
+		return;
+	if (sig == SIGKILL)
+		shared->killed++;
+	else
+		shared->asked++;
+	if (shared->nnamed == NAMED)
+		return;
+	shared->named[shared->nnamed].pid = pid;
+	shared->named[shared->nnamed].sig = sig;
+	snprintf(shared->named[shared->nnamed].name, sizeof shared->named->name, "%.*s",
+		 (int)(after - name - 1), name + 1);
+	shared->nnamed++;
+}
+
 /* Sends SIG, then SIGCONT (the stopped act on SIG only then), to PID by its
  * PIDFD, or by its number if that is -1.  Returns whether it took SIG. */
 static bool signal_one(pid_t pid, int pidfd, int sig)
 {
+	note_signalled(pid, sig);
 	if (pidfd >= 0 && pidfd_signal(pidfd, sig) == 0) {
 		if (sig != SIGKILL)
 			pidfd_signal(pidfd, SIGCONT);
@@ -648,6 +1235,7 @@ static size_t kill_children(void)
 	for (size_t i = first, last = nfound; i < last; i++) {
 		if (proc_kind() == PROC_STAT)
 			kill_group_of(found[i]);
+		note_signalled(found[i], SIGKILL);
 		if (kill(found[i], SIGKILL) == 0)
 			count++;
 		else /* it has changed its user, but what it started may not have */
@@ -655,6 +1243,38 @@ static size_t kill_children(void)
 	}
 	nfound = first;
 	return count;
+}
+
+/* Counts what is below PARENT, and its memory, for --stats. */
+static void sample_below(pid_t parent, size_t *count, int64_t *memory)
+{
+	size_t first = nfound;
+
+	push_children(parent);
+	for (size_t i = first, last = nfound; i < last; i++) {
+		++*count;
+		*memory += memory_of(found[i]);
+		if (is_new(shared->seen_set, found[i]))
+			shared->seen++;
+		sample_below(found[i], count, memory);
+	}
+	nfound = first;
+}
+
+/* Looks how large the tree is, with us. */
+static void sample_tree(void)
+{
+	size_t count = 0;
+	int64_t memory;
+
+	if (!opt.stats || proc_kind() == PROC_NONE)
+		return;
+	memory = memory_of(getpid()) + memory_of(shim_pid);
+	sample_below(getpid(), &count, &memory);
+	if (count > shared->seen_at_once)
+		shared->seen_at_once = count;
+	if (memory > shared->memory)
+		shared->memory = memory;
 }
 
 /* Says who is left, being beyond our kill. */
@@ -754,9 +1374,21 @@ static pid_t only_child(pid_t pid)
 
 /* ---- Reaper ------------------------------------------------------------- */
 
+/* What ps(1) and --list know our processes by, at most 15 bytes.  The shim's
+ * name is the program's own, but for a while. */
+#define NAME_REAPER "mcp-reap-reaper"
+#define NAME_ENDING "mcp-reap-ending" /* the reaper, once the session is over */
+#define NAME_SWEEP "mcp-reap-sweep"   /* the shim, having lost its reaper */
+#define NAME_IDLE "mcp-reap-idle"     /* the shim, while the server is stopped */
+
 /* What comes through the control pipe besides numbers of signals to pass on.
  * End-of-file there means: the shim is gone, end the session. */
-enum { CONTROL_INPUT_ENDED = 100, CONTROL_SERVER_SPOKE, CONTROL_FIRST_MESSAGE };
+enum {
+	CONTROL_INPUT_ENDED = 100,
+	CONTROL_SERVER_SPOKE,
+	CONTROL_FIRST_MESSAGE,
+	CONTROL_SAMPLE,
+};
 
 /* The signals that end a session; without SIGHUP under nohup(1). */
 static sigset_t ending_signals;
@@ -775,13 +1407,21 @@ struct reaper {
 	int status; /* the server's, once it is reaped */
 	bool server_spoke;
 
-	enum { RUNNING, ENDING, TERMINATING, KILLING } phase;
+	enum phase { RUNNING, ENDING, TERMINATING, KILLING } phase;
 	int64_t deadline; /* of ENDING and TERMINATING */
 	int64_t give_up;  /* KILLING: when to leave the unkillable; 0: not yet */
 	sigset_t asked;   /* ending signals that the client sent */
 	sigset_t sent;    /* ending signals that the tree got */
 	bool client_died;
 };
+
+static void enter(struct reaper *r, enum phase phase)
+{
+	if (r->phase == RUNNING)
+		prctl(PR_SET_NAME, NAME_ENDING);
+	r->phase = phase;
+	sample_tree();
+}
 
 /* Signals the group that the server is in, and was started in.  Its number stays
  * while a member, the server, is not reaped.  Returns whether it was there. */
@@ -795,7 +1435,7 @@ static void end_session(struct reaper *r)
 {
 	if (r->phase != RUNNING)
 		return;
-	r->phase = ENDING;
+	enter(r, ENDING);
 	r->deadline = now() + opt.grace;
 	/* Stopped with its terminal's job, it could not see the end. */
 	signal_group(r, SIGCONT);
@@ -820,7 +1460,7 @@ static void terminate(struct reaper *r, int sig)
 	event("signal name=%s processes=%zu", signal_name(sig), count);
 	if (r->phase >= TERMINATING)
 		return;
-	r->phase = TERMINATING;
+	enter(r, TERMINATING);
 	int64_t kill_after = r->server_spoke ? KILL_AFTER : KILL_AFTER_SILENT;
 	r->deadline = now() + (opt.kill_after >= 0 ? opt.kill_after : kill_after);
 }
@@ -829,7 +1469,7 @@ static void terminate(struct reaper *r, int sig)
  * above; the walk is for those of many levels. */
 static void begin_killing(struct reaper *r)
 {
-	r->phase = KILLING;
+	enter(r, KILLING);
 	if (proc_kind() == PROC_CHILDREN)
 		signal_tree(SIGKILL);
 	else if (proc_kind() == PROC_NONE)
@@ -915,7 +1555,9 @@ static void drop_launcher(struct reaper *r)
 		r->nlaunchers = n;
 		for (size_t i = 0; i < n; i++) {
 			event("launcher-dropped pid=%d command=%s", (int)chain[i],
-			      command_of(chain[i]));
+			      quoted(command_of(chain[i])));
+			if (shared)
+				shared->dropped++;
 			r->launchers[i] = chain[i];
 			if (i == 0)
 				kill(chain[0], SIGKILL);
@@ -950,7 +1592,7 @@ static void read_control(struct reaper *r)
 	if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) {
 		shut(&r->control);
 		if (r->phase == RUNNING)
-			event("end reason=shim-died");
+			event_end("shim-died", "");
 		end_session(r);
 	}
 	for (ssize_t i = 0; i < n; i++) {
@@ -960,6 +1602,8 @@ static void read_control(struct reaper *r)
 			r->server_spoke = true;
 		else if (bytes[i] == CONTROL_FIRST_MESSAGE)
 			drop_launcher(r);
+		else if (bytes[i] == CONTROL_SAMPLE)
+			sample_tree();
 		else
 			pass_on(r, bytes[i]);
 	}
@@ -990,10 +1634,15 @@ static void report_death(const siginfo_t *dead)
 {
 	int pid = (int)dead->si_pid;
 
+	if (opt.stats && is_new(shared->seen_set, pid))
+		shared->seen++;
+	if (!opt.verbose && trace.fd < 0)
+		return;
 	if (dead->si_code == CLD_EXITED)
-		event("reaped pid=%d command=%s exit=%d", pid, command_of(pid), dead->si_status);
+		event("reaped pid=%d command=%s exit=%d", pid, quoted(command_of(pid)),
+		      dead->si_status);
 	else
-		event("reaped pid=%d command=%s signal=%s", pid, command_of(pid),
+		event("reaped pid=%d command=%s signal=%s", pid, quoted(command_of(pid)),
 		      signal_name(dead->si_status));
 }
 
@@ -1010,8 +1659,7 @@ static bool reap(struct reaper *r)
 		}
 		if (dead.si_pid == 0)
 			break;
-		if (opt.verbose)
-			report_death(&dead);
+		report_death(&dead);
 		if (dead.si_pid == r->server) {
 			/* Once reaped, its group's number could be anyone's. */
 			if (proc_kind() == PROC_NONE)
@@ -1029,6 +1677,15 @@ static bool reap(struct reaper *r)
 	bool left = nfound > ninherited;
 	nfound = ninherited;
 	return left;
+}
+
+/* The server has exited: by itself, unless word is on its way that it should. */
+static void note_exit(struct reaper *r)
+{
+	if (r->phase == RUNNING && r->control >= 0 && ready(r->control, POLLIN))
+		read_control(r);
+	if (r->phase == RUNNING)
+		event_end("server-exited", "");
 }
 
 /* SIGKILLs what can be reached now.  Returns false when all that is left has
@@ -1057,8 +1714,7 @@ static void reap_tree(struct reaper *r)
 {
 	while (reap(r)) {
 		if (!r->server && r->phase < TERMINATING) {
-			if (r->phase == RUNNING)
-				event("end reason=server-exited");
+			note_exit(r);
 			terminate(r, SIGTERM);
 		}
 		if (r->phase == KILLING && !kill_round(r)) {
@@ -1089,6 +1745,125 @@ static void reap_tree(struct reaper *r)
 		else if (r->phase == TERMINATING && now() >= r->deadline)
 			begin_killing(r);
 	}
+	note_exit(r);
+}
+
+/* Adds the processes that got SIGKILL, or else another ending signal. */
+static void add_signalled(struct text *t, bool killed)
+{
+	const char *separator = "";
+
+	for (size_t i = 0; i < shared->nnamed; i++) {
+		int pid = (int)shared->named[i].pid, sig = shared->named[i].sig;
+		const char *name = shared->named[i].name;
+		if ((sig == SIGKILL) != killed)
+			continue;
+		addf(t, "%s", separator);
+		if (opt.json) {
+			addf(t, "{\"pid\":%d,\"command\":", pid);
+			add_json(t, name, strlen(name));
+			addf(t, ",\"signal\":\"%s\"}", signal_name(sig));
+		} else if (killed) {
+			addf(t, "%s(%d)", name, pid);
+		} else {
+			addf(t, "%s(%d) %s", name, pid, signal_name(sig));
+		}
+		separator = opt.json ? "," : ", ";
+	}
+	if (!opt.json && shared->nnamed == NAMED)
+		addf(t, ", ...");
+}
+
+static double seconds_of(struct timeval t)
+{
+	return (double)t.tv_sec + (double)t.tv_usec / 1e6;
+}
+
+static void add_stats_json(struct text *t, int status, double seconds, const struct rusage *used)
+{
+	const struct traffic *client = &shared->from_client, *server = &shared->from_server;
+
+	addf(t, "{\"pid\":%d,\"command\":[", (int)shim_pid);
+	for (char **word = session_command; *word && t->length < t->size / 2; word++) {
+		if (word > session_command)
+			add(t, ",", 1);
+		add_json(t, *word, strnlen(*word, 1024));
+	}
+	addf(t, "],\"reason\":\"%s\",\"status\":%d,\"seconds\":%.3f", shared->reason, status,
+	     seconds);
+	addf(t, ",\"from_client\":{\"messages\":%" PRIu64 ",\"bytes\":%" PRIu64 "}",
+	     client->messages, client->bytes);
+	addf(t, ",\"from_server\":{\"messages\":%" PRIu64 ",\"bytes\":%" PRIu64 "}",
+	     server->messages, server->bytes);
+	addf(t, ",\"processes\":%zu,\"processes_at_once\":%zu,\"memory\":%" PRId64, shared->seen,
+	     shared->seen_at_once, shared->memory * 1024);
+	addf(t, ",\"largest_process\":%lld,\"cpu_user\":%.3f,\"cpu_system\":%.3f",
+	     (long long)used->ru_maxrss * 1024, seconds_of(used->ru_utime),
+	     seconds_of(used->ru_stime));
+	addf(t, ",\"idle_stops\":%zu,\"memory_given_back\":%" PRId64 ",\"launchers_dropped\":%zu",
+	     shared->idle_stops, shared->given_back * 1024, shared->dropped);
+	addf(t, ",\"signalled\":%zu,\"killed\":%zu,\"signals\":[", shared->asked, shared->killed);
+	add_signalled(t, false);
+	if (shared->asked && shared->killed)
+		add(t, ",", 1);
+	add_signalled(t, true);
+	addf(t, "]}\n");
+}
+
+static void add_stats_text(struct text *t, int status, double seconds, const struct rusage *used)
+{
+	const struct traffic *client = &shared->from_client, *server = &shared->from_server;
+
+	addf(t, "mcp-reap[%d]:", (int)shim_pid);
+	for (char **word = session_command; *word; word++)
+		addf(t, " %.200s", *word);
+	defuse(t->bytes, t->length);
+	addf(t, "\n  ended        %s, exit status %d, after %.3f s\n", shared->reason, status,
+	     seconds);
+	addf(t, "  from client  %" PRIu64 " messages, %" PRIu64 " bytes\n", client->messages,
+	     client->bytes);
+	addf(t, "  from server  %" PRIu64 " messages, %" PRIu64 " bytes\n", server->messages,
+	     server->bytes);
+	addf(t, "  processes    %zu seen, %zu at once\n", shared->seen, shared->seen_at_once);
+	addf(t, "  memory       %.1f MiB at once, %.1f MiB the largest process\n",
+	     (double)shared->memory / 1024, (double)used->ru_maxrss / 1024);
+	addf(t, "  CPU time     %.3f s user, %.3f s system\n", seconds_of(used->ru_utime),
+	     seconds_of(used->ru_stime));
+	if (shared->idle_stops)
+		addf(t, "  idle stops   %zu, %.1f MiB given back\n", shared->idle_stops,
+		     (double)shared->given_back / 1024);
+	if (shared->dropped)
+		addf(t, "  launchers    %zu dropped\n", shared->dropped);
+	size_t start = t->length;
+	addf(t, "  signalled    %zu%s", shared->asked, shared->asked ? ": " : "");
+	add_signalled(t, false);
+	defuse(t->bytes + start, t->length - start);
+	start = t->length + 1;
+	addf(t, "\n  killed       %zu%s", shared->killed, shared->killed ? ": " : "");
+	add_signalled(t, true);
+	defuse(t->bytes + start, t->length - start);
+	add(t, "\n", 1);
+}
+
+/* Says what the session was that ended with STATUS. */
+static void say_stats(int status)
+{
+	static char bytes[65536];
+	struct text t = {bytes, sizeof bytes, 0};
+	struct rusage used;
+
+	if (!opt.stats)
+		return;
+	/* The shim's children are the reapers, and all that those have waited for. */
+	getrusage(RUSAGE_CHILDREN, &used);
+	double seconds = (double)(now() - session_start) / 1000;
+	if (shared->seen_at_once == 0)
+		shared->seen_at_once = shared->seen > 0;
+	if (opt.json)
+		add_stats_json(&t, status, seconds, &used);
+	else
+		add_stats_text(&t, status, seconds, &used);
+	write_stderr(t.bytes, t.length);
 }
 
 /* The pipes of a session, [0] to read from and [1] to write to, as pipe(2). */
@@ -1139,7 +1914,7 @@ __attribute__((noreturn)) static void be_reaper(char **command, const struct pip
 	/* SIGCONT, should the shim die: it wakes us if we are stopped.  That it
 	 * died before is seen on the control pipe. */
 	prctl(PR_SET_PDEATHSIG, SIGCONT);
-	prctl(PR_SET_NAME, "mcp-reap-reaper");
+	prctl(PR_SET_NAME, NAME_REAPER);
 	if (setsid() < 0)
 		fail("setsid");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
@@ -1161,7 +1936,7 @@ __attribute__((noreturn)) static void be_reaper(char **command, const struct pip
 	struct stat input = {0}, output = {0};
 	fstat(p->input[0], &input);
 	fstat(p->output[1], &output);
-	int keep[] = {STDERR_FILENO, p->control[0], signals, client, shim};
+	int keep[] = {STDERR_FILENO, p->control[0], signals, client, shim, trace.fd};
 	close_all_but(0, keep, sizeof keep / sizeof *keep);
 	own_description(STDERR_FILENO, O_WRONLY);
 
@@ -1183,6 +1958,8 @@ __attribute__((noreturn)) static void be_reaper(char **command, const struct pip
 	/* Stopped after our first SIGCONT, it would stay so for ever. */
 	if (r.client_died)
 		nudge_shim(&r);
+	if (getppid() != shim_pid)
+		say_stats(r.status);
 	_exit(r.status);
 }
 
@@ -1735,6 +2512,7 @@ static struct buffer buffers[2]; /* one a lane, at most */
 struct lane {
 	struct end in, out;
 	bool splice;           /* both are pipes */
+	struct watch *watch;   /* NULL: nobody looks at the bytes */
 	bool large;            /* so was the last step, and splice(2) pays */
 	bool full;             /* wait for out, not for in */
 	bool held;             /* nothing is to be read for now */
@@ -1863,8 +2641,14 @@ static enum flow fill(struct lane *l)
 		l->full = false;
 		if (n == 0)
 			errno = 0;
-		return n < 0 && (errno == EAGAIN || errno == EINTR) ? FLOW_WAIT : FLOW_IN_ENDED;
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return FLOW_WAIT;
+		if (l->watch)
+			end_watch(l->watch);
+		return FLOW_IN_ENDED;
 	}
+	if (l->watch)
+		watch_bytes(l->watch, l->buffer->bytes + l->end, (size_t)n);
 	l->end += (size_t)n;
 	l->large = l->end == most;
 	if (l->buffer->touched < l->end)
@@ -2237,6 +3021,8 @@ static bool may_be_stopped(void)
 struct shim {
 	struct lane in;  /* client to server */
 	struct lane out; /* server to client */
+	struct watch from_client, from_server;
+	int64_t sampled; /* when the reaper was told to look at the tree */
 	int control;
 	int signals; /* a signalfd */
 
@@ -2299,7 +3085,7 @@ static void end(struct shim *s)
 static void say_reason(const struct shim *s, const char *reason, const char *detail)
 {
 	if (!s->over && !s->input_ended && s->reaper)
-		event("end reason=%s%s", reason, detail);
+		event_end(reason, detail);
 }
 
 /* The client has closed our stdin, or its death did; some may be unread. */
@@ -2549,6 +3335,7 @@ static void sweep(struct shim *s)
 		.phase = ENDING,
 	};
 
+	prctl(PR_SET_NAME, NAME_SWEEP);
 	sigemptyset(&r.asked);
 	sigemptyset(&r.sent);
 	finish_input(s);
@@ -2558,6 +3345,8 @@ static void sweep(struct shim *s)
 static void lose_reaper(struct shim *s, int status)
 {
 	s->reaper = 0;
+	if (!s->over && !WIFEXITED(status))
+		event_end("reaper-died", "");
 	shut(&s->control);
 	if (WIFEXITED(status)) {
 		s->status = WEXITSTATUS(status);
@@ -2742,7 +3531,7 @@ static void stop_server(struct shim *s)
 		s->active = now();
 		return;
 	}
-	s->memory = opt.verbose ? memory_below(s->reaper) : 0;
+	s->memory = opt.verbose || shared ? memory_below(s->reaper) : 0;
 	s->server = GOING_DOWN;
 	s->in.held = true;
 	s->out.whole_lines = true;
@@ -2833,7 +3622,11 @@ static bool sleep_until_message(struct shim *s)
 	bool message = false, over = false;
 
 	event("idle-stop memory=%lldKiB", (long long)s->memory);
-	prctl(PR_SET_NAME, "mcp-reap-idle");
+	prctl(PR_SET_NAME, NAME_IDLE);
+	if (shared) {
+		shared->idle_stops++;
+		shared->given_back += s->memory;
+	}
 	forget_all_but_kept_lines();
 	s->status = 0;
 	while (!message && !over) {
@@ -2875,6 +3668,15 @@ static int shim_timeout(const struct shim *s)
 	if (awaits_idleness(s))
 		return until(s->active + opt.idle_stop);
 	return -1;
+}
+
+/* While messages pass, --stats has a look at the tree now and then. */
+static void sample(struct shim *s)
+{
+	if (!opt.stats || now() < s->sampled + SAMPLE || !s->reaper)
+		return;
+	s->sampled = now();
+	tell(s, CONTROL_SAMPLE);
 }
 
 /* What poll(2) is to look for at the end of a lane, E, that is waited for or
@@ -2925,6 +3727,8 @@ static void relay_session(struct shim *s)
 			relay_output(s, fds[OUT_IN].revents, fds[OUT_OUT].revents);
 		if (s->in.in.fd >= 0)
 			relay_input(s, fds[IN_IN].revents, fds[IN_OUT].revents);
+		if (fds[OUT_IN].revents)
+			sample(s);
 		if (fds[SIGNALS].revents)
 			read_shim_signals(s);
 
@@ -2941,9 +3745,339 @@ static void relay_session(struct shim *s)
 	}
 }
 
+/* ---- Sessions on this host ---------------------------------------------- */
+
+/*
+ * Nothing is registered anywhere: a session is known by its processes.  Of those
+ * that run a program of our name, a reaper has its name and leads a session of
+ * the kernel's; its parent that runs the very same program is the shim.  A
+ * script or a stranger with our name has no such child.
+ */
+struct process {
+	pid_t pid, parent, leader;
+	char name[16];
+	unsigned long long start; /* clock ticks after boot */
+	dev_t program_dev;
+	ino_t program_ino;     /* 0: not ours */
+	struct session *leads; /* whose shim it is */
+	struct session *below; /* whose tree it is and what is below it */
+};
+
+struct session {
+	struct process *shim; /* NULL: killed, and the reaper sees to the end */
+	struct process *top;
+	const char *state;
+	size_t processes;
+	int64_t memory; /* bytes */
+};
+
+/* All that we know of this host. */
+static struct {
+	struct process *processes; /* by pid */
+	size_t nprocesses;
+	struct session *sessions; /* by memory */
+	size_t nsessions;
+	size_t in_sessions; /* processes, each counted once where sessions are nested */
+	int64_t memory;     /* theirs */
+} host;
+
+/* Whether the program that PID runs is called NAME, as far as we may know. */
+static bool runs_named(const char *pid, const char *name, struct stat *st)
+{
+	static const char deleted[] = " (deleted)"; /* by an update, say */
+	char path[32], target[PATH_MAX];
+
+	snprintf(path, sizeof path, "/proc/%.20s/exe", pid);
+	ssize_t n = readlink(path, target, sizeof target - 1);
+	if (n <= 0)
+		return false;
+	target[n] = '\0';
+	char *base = strrchr(target, '/');
+	if (!base)
+		return false;
+	char *suffix = strstr(base, deleted);
+	if (suffix && strcmp(suffix, deleted) == 0)
+		*suffix = '\0';
+	return strcmp(base + 1, name) == 0 && stat(path, st) == 0;
+}
+
+/* Reads what /proc has on PID, if it is there; OURS is our program's name. */
+static bool look_at(const char *pid, const char *ours, struct process *p)
+{
+	char path[32], line[1024];
+	struct stat program;
+
+	snprintf(path, sizeof path, "/proc/%.20s/stat", pid);
+	if (!read_small(path, line, sizeof line))
+		return false;
+	char *name = strchr(line, '('), *after = strrchr(line, ')');
+	if (!name || !after ||
+	    sscanf(after,
+		   ") %*c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+		   "%llu",
+		   &p->parent, &p->leader, &p->start) != 3)
+		return false;
+	p->pid = atoi(line);
+	snprintf(p->name, sizeof p->name, "%.*s", (int)(after - name - 1), name + 1);
+	if (runs_named(pid, ours, &program)) {
+		p->program_dev = program.st_dev;
+		p->program_ino = program.st_ino;
+	}
+	return true;
+}
+
+static int by_pid(const void *a, const void *b)
+{
+	return ((const struct process *)a)->pid - ((const struct process *)b)->pid;
+}
+
+static struct process *process_of(pid_t pid)
+{
+	struct process key = {.pid = pid};
+
+	return bsearch(&key, host.processes, host.nprocesses, sizeof key, by_pid);
+}
+
+static void find_processes(void)
+{
+	char path[PATH_MAX];
+	size_t room = 0;
+
+	ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+	DIR *dir = opendir("/proc");
+	if (length < 0 || !dir)
+		fail("/proc");
+	path[length] = '\0';
+	const char *base = strrchr(path, '/');
+
+	for (struct dirent *e; (e = readdir(dir));) {
+		if (!isdigit((unsigned char)*e->d_name))
+			continue;
+		if (host.nprocesses == room) {
+			room = room ? 2 * room : 256;
+			struct process *more =
+				realloc(host.processes, room * sizeof *host.processes);
+			if (!more)
+				fail("memory");
+			host.processes = more;
+		}
+		struct process *p = &host.processes[host.nprocesses];
+		*p = (struct process){.pid = 0};
+		if (look_at(e->d_name, base ? base + 1 : path, p))
+			host.nprocesses++;
+	}
+	closedir(dir);
+	if (host.nprocesses)
+		qsort(host.processes, host.nprocesses, sizeof *host.processes, by_pid);
+}
+
+/* What has been forked to become the server is named as the reaper for a moment,
+ * but leads nothing. */
+static bool is_reaper(const struct process *p)
+{
+	return p->program_ino && p->leader == p->pid &&
+	       (strcmp(p->name, NAME_REAPER) == 0 || strcmp(p->name, NAME_ENDING) == 0);
+}
+
+/* Whether P is a process of ours that a session is known by; if so, fills S. */
+static bool stands_for_session(struct process *p, struct session *s)
+{
+	struct process *parent = process_of(p->parent);
+
+	*s = (struct session){.top = p, .state = "ending"};
+	if (is_reaper(p)) {
+		if (parent && parent->program_ino == p->program_ino &&
+		    parent->program_dev == p->program_dev && !is_reaper(parent))
+			s->shim = parent;
+		if (s->shim && strcmp(p->name, NAME_REAPER) == 0)
+			s->state = "running";
+		return true;
+	}
+	if (p->program_ino && strcmp(p->name, NAME_IDLE) == 0)
+		s->state = "idle-stopped";
+	else if (!p->program_ino || strcmp(p->name, NAME_SWEEP) != 0)
+		return false;
+	s->shim = p;
+	return true;
+}
+
+/* Adds P to the sessions that it is in: a shim of its own, and where else those
+ * who started it belong. */
+static void count_process(const struct process *p)
+{
+	const struct process *up = p;
+	int64_t memory = -1;
+
+	/* Parents that were read at different times could make a ring. */
+	for (size_t steps = 0; up && steps < host.nprocesses; steps++) {
+		struct session *s = up->below ? up->below : up == p ? up->leads : NULL;
+		if (s && memory < 0) {
+			memory = memory_of(p->pid) * 1024;
+			host.in_sessions++;
+			host.memory += memory;
+		}
+		if (s) {
+			s->processes++;
+			s->memory += memory;
+		}
+		up = process_of(up->parent);
+	}
+}
+
+static int by_memory(const void *a, const void *b)
+{
+	int64_t difference =
+		((const struct session *)b)->memory - ((const struct session *)a)->memory;
+
+	return difference < 0 ? -1 : difference > 0;
+}
+
+static void find_sessions(void)
+{
+	find_processes();
+	host.sessions = calloc(host.nprocesses + 1, sizeof *host.sessions);
+	if (!host.sessions)
+		fail("memory");
+	for (size_t i = 0; i < host.nprocesses; i++) {
+		struct session *s = &host.sessions[host.nsessions];
+		if (!stands_for_session(&host.processes[i], s))
+			continue;
+		host.nsessions++;
+		s->top->below = s;
+		if (s->shim)
+			s->shim->leads = s;
+	}
+	for (size_t i = 0; i < host.nprocesses; i++)
+		count_process(&host.processes[i]);
+	qsort(host.sessions, host.nsessions, sizeof *host.sessions, by_memory);
+}
+
+/* Adds the command that the session of P runs: what follows our own options. */
+static void add_command(struct text *t, const struct process *p)
+{
+	static char words[16384];
+	char path[32], *argv[256];
+	int argc = 0;
+
+	snprintf(path, sizeof path, "/proc/%d/cmdline", (int)p->pid);
+	ssize_t length = read_file(path, words, sizeof words);
+	for (char *w = words; w < words + length && argc < 255; w += strlen(w) + 1)
+		argv[argc++] = w;
+	argv[argc] = NULL;
+	optind = 0; /* anew */
+	while (getopt_long(argc, argv, short_options, long_options, NULL) != -1)
+		;
+	for (int i = optind; i < argc; i++) {
+		if (i > optind)
+			add(t, opt.json ? "," : " ", 1);
+		if (opt.json)
+			add_json(t, argv[i], strlen(argv[i]));
+		else
+			add(t, argv[i], strlen(argv[i]));
+	}
+}
+
+/* Adds a time as two units at most. */
+static void add_age(struct text *t, int64_t seconds)
+{
+	int days = (int)(seconds / 86400), rest = (int)(seconds % 86400);
+
+	if (days)
+		addf(t, " %4dd%02dh", days, rest / 3600);
+	else if (rest >= 3600)
+		addf(t, " %4dh%02dm", rest / 3600, rest / 60 % 60);
+	else if (rest >= 60)
+		addf(t, " %4dm%02ds", rest / 60, rest % 60);
+	else
+		addf(t, " %7ds", rest);
+}
+
+/* Adds what --list says about S. */
+static void add_session(struct text *t, const struct session *s)
+{
+	const struct process *p = s->shim ? s->shim : s->top;
+	/* Init, or another subreaper, is no client. */
+	const struct process *client = s->shim ? process_of(s->shim->parent) : NULL;
+	struct timespec t_boot;
+
+	clock_gettime(CLOCK_BOOTTIME, &t_boot);
+	int64_t age = t_boot.tv_sec - (int64_t)(p->start / (unsigned long)sysconf(_SC_CLK_TCK));
+	if (opt.json) {
+		addf(t, "{\"pid\":%d,\"client\":", (int)p->pid);
+		if (client) {
+			addf(t, "{\"pid\":%d,\"name\":", (int)client->pid);
+			add_json(t, client->name, strlen(client->name));
+			add(t, "}", 1);
+		} else {
+			add(t, "null", 4);
+		}
+		addf(t,
+		     ",\"age\":%lld,\"state\":\"%s\",\"processes\":%zu,\"memory\":%lld,\"command\":"
+		     "[",
+		     (long long)age, s->state, s->processes, (long long)s->memory);
+		add_command(t, p);
+		add(t, "]}", 2);
+		return;
+	}
+	char name[32] = "-";
+	if (client)
+		snprintf(name, sizeof name, "%s(%d)", client->name, (int)client->pid);
+	addf(t, "%7d  %-22s", (int)p->pid, name);
+	add_age(t, age);
+	addf(t, "  %-12s %5zu %8.1f MiB  ", s->state, s->processes, (double)s->memory / 1048576);
+	add_command(t, p);
+	defuse(t->bytes, t->length);
+	add(t, "\n", 1);
+}
+
+__attribute__((noreturn)) static void list_sessions(void)
+{
+	static char bytes[131072];
+
+	find_sessions();
+	if (opt.json)
+		fputs("{\"sessions\":[", stdout);
+	else if (host.nsessions)
+		puts("    PID  CLIENT                      AGE  STATE        PROCS       MEMORY  "
+		     "COMMAND");
+	for (size_t i = 0; i < host.nsessions; i++) {
+		struct text t = {bytes, sizeof bytes, 0};
+		if (opt.json && i > 0)
+			putchar(',');
+		add_session(&t, &host.sessions[i]);
+		fwrite(t.bytes, 1, t.length, stdout);
+	}
+	if (opt.json)
+		printf("],\"processes\":%zu,\"memory\":%lld}\n", host.in_sessions,
+		       (long long)host.memory);
+	else
+		printf("%zu session%s, %zu process%s, %.1f MiB\n", host.nsessions,
+		       host.nsessions == 1 ? "" : "s", host.in_sessions,
+		       host.in_sessions == 1 ? "" : "es", (double)host.memory / 1048576);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		fail("stdout");
+	exit(0);
+}
+
 /* ---- Main --------------------------------------------------------------- */
 
-/* Exits with a complaint about the VALUE of OPTION. */
+#define OPTIONS_VARIABLE "MCP_REAP_OPTIONS"
+
+/* Where the options that are parsed come from. */
+static enum { FROM_COMMAND_LINE, FROM_VARIABLE } source;
+
+/* Exits with a complaint about the options. */
+__attribute__((noreturn, format(printf, 1, 2))) static void refuse(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(source == FROM_VARIABLE ? "mcp-reap: " OPTIONS_VARIABLE ": " : "mcp-reap: ", format,
+	    args);
+	va_end(args);
+	exit(EXIT_OURS);
+}
+
 static int64_t parse_duration(const char *option, const char *value)
 {
 	static const struct {
@@ -2964,8 +4098,15 @@ static int64_t parse_duration(const char *option, const char *value)
 			return whole + ((double)whole < ms); /* never less than asked */
 		}
 	}
-	complain("--%s: '%s': not a duration", option, value);
-	exit(EXIT_OURS);
+	refuse("--%s: '%s': not a duration", option, value);
+}
+
+/* Whether VALUE, which OPTION need not have, asks for JSON. */
+static bool parse_format(const char *option, const char *value)
+{
+	if (value && strcmp(value, "json") != 0)
+		refuse("--%s: '%s': not a format; there is json", option, value);
+	return value != NULL;
 }
 
 __attribute__((noreturn)) static void print_and_exit(const char *text)
@@ -2975,11 +4116,20 @@ __attribute__((noreturn)) static void print_and_exit(const char *text)
 	exit(0);
 }
 
-/* Returns COMMAND and its arguments. */
-static char **parse_options(int argc, char **argv)
+/* Parses what precedes the first word that is no option; optind is its index. */
+static void parse_words(int argc, char **argv)
 {
+	static char none[1];
+
 	opterr = 0;
-	for (int c; (c = getopt_long(argc, argv, "+:g:k:i:ljxovhV", long_options, NULL)) != -1;) {
+	optind = 0; /* glibc, musl: begin anew */
+	for (int c;;) {
+		optarg = none; /* or musl leaves the last one's */
+		c = getopt_long(argc, argv, short_options, long_options, NULL);
+		if (c == -1)
+			return;
+		if (source == FROM_VARIABLE && (c == 'L' || c == 'h' || c == 'V'))
+			refuse("%s: not for every session", argv[optind - 1]);
 		switch (c) {
 		case 'g':
 			opt.grace = parse_duration("grace", optarg);
@@ -3005,6 +4155,19 @@ static char **parse_options(int argc, char **argv)
 		case 'v':
 			opt.verbose = true;
 			break;
+		case 's':
+			opt.stats = true;
+			opt.json = parse_format("stats", optarg == none ? NULL : optarg);
+			break;
+		case 't':
+			if (!*optarg)
+				refuse("--trace: '': not a file");
+			opt.trace = optarg;
+			break;
+		case 'L':
+			opt.list = true;
+			opt.json = parse_format("list", optarg == none ? NULL : optarg);
+			break;
 		case 'h':
 			print_and_exit(usage);
 		case 'V':
@@ -3013,19 +4176,86 @@ static char **parse_options(int argc, char **argv)
 			/* A long option unknown, or with a value that it does not
 			 * take, leaves optopt 0 or its letter. */
 			if (c == ':')
-				complain("%s: a duration is missing", argv[optind - 1]);
-			else if (optopt && strncmp(argv[optind - 1], "--", 2) != 0)
-				complain("-%c: unknown option; try 'mcp-reap --help'", optopt);
-			else
-				complain("%s: unknown option; try 'mcp-reap --help'",
-					 argv[optind - 1]);
-			exit(EXIT_OURS);
+				refuse("%s: its value is missing", argv[optind - 1]);
+			if (optopt && strncmp(argv[optind - 1], "--", 2) != 0)
+				refuse("-%c: unknown option; try 'mcp-reap --help'", optopt);
+			refuse("%s: unknown option; try 'mcp-reap --help'", argv[optind - 1]);
 		}
 	}
-	if (optind == argc) {
-		complain("command: missing; try 'mcp-reap --help'");
-		exit(EXIT_OURS);
+}
+
+/*
+ * Splits TEXT, in its own memory, into words as the shell does: at blanks, but
+ * for what is quoted by ', " or \.  Nothing is expanded.  Returns how many words
+ * there are in WORDS, for which TEXT's length is enough.
+ */
+static int split(char *text, char **words)
+{
+	char *to = text, quote = '\0';
+	bool within = false;
+	int n = 0;
+
+	for (const char *from = text; *from; from++) {
+		if (!quote && strchr(" \t\n", *from)) {
+			if (within)
+				*to++ = '\0';
+			within = false;
+			continue;
+		}
+		if (!within)
+			words[n++] = to;
+		within = true;
+		if (quote && *from == quote) {
+			quote = '\0';
+		} else if (!quote && (*from == '\'' || *from == '"')) {
+			quote = *from;
+		} else if (*from == '\\' &&
+			   (!quote || (quote == '"' && from[1] && strchr("\"\\$`", from[1])))) {
+			if (!*++from)
+				refuse("ends in a backslash");
+			*to++ = *from;
+		} else {
+			*to++ = *from;
+		}
 	}
+	if (quote)
+		refuse("%c: is not closed", quote);
+	*to = '\0';
+	return n;
+}
+
+/* The options for a client whose configuration cannot be changed.  They are no
+ * business of the server's, which may run mcp-reap as well. */
+static void parse_variable(char *program)
+{
+	const char *value = getenv(OPTIONS_VARIABLE);
+	if (!value)
+		return;
+	static char *text; /* for as long as we live: options point into it */
+	text = strdup(value);
+	char **words = calloc(strlen(value) + 2, sizeof *words);
+	if (!text || !words)
+		fail("memory");
+	unsetenv(OPTIONS_VARIABLE);
+	source = FROM_VARIABLE;
+	words[0] = program;
+	int n = 1 + split(text, words + 1);
+	parse_words(n, words);
+	if (optind < n)
+		refuse("%s: not an option", words[optind]);
+	free((void *)words);
+	source = FROM_COMMAND_LINE;
+}
+
+/* Returns COMMAND and its arguments. */
+static char **parse_options(int argc, char **argv)
+{
+	parse_variable(*argv);
+	parse_words(argc, argv);
+	if (opt.list && optind < argc)
+		refuse("%s: --list takes no command", argv[optind]);
+	if (optind == argc && !opt.list)
+		refuse("command: missing; try 'mcp-reap --help'");
 	return argv + optind;
 }
 
@@ -3147,7 +4377,7 @@ static struct memory *reserve_memory(void)
 }
 
 /* Runs COMMAND below a reaper, with new pipes.  CLIENT is a pidfd, or -1. */
-static void start_server(struct shim *s, char **command, int client)
+static void start_server(struct shim *s, int client)
 {
 	struct pipes pipes;
 
@@ -3159,9 +4389,9 @@ static void start_server(struct shim *s, char **command, int client)
 	if (s->reaper < 0)
 		fail("fork");
 	if (s->reaper == 0)
-		be_reaper(command, &pipes, s->signals, client);
+		be_reaper(session_command, &pipes, s->signals, client);
 	event("start shim=%d reaper=%d client=%d command=%s", (int)shim_pid, (int)s->reaper,
-	      (int)s->client, *command);
+	      (int)s->client, quoted(*session_command));
 
 	s->control = pipes.control[1];
 	s->in.out = server_end(pipes.input[1]);
@@ -3169,7 +4399,7 @@ static void start_server(struct shim *s, char **command, int client)
 	s->out.look = NULL;
 	if (opt.idle_stop >= 0 || opt.drop_launcher || opt.json_only)
 		s->out.look = look_at_output;
-	s->out.splice = !s->out.look && is_pipe(s->out.out.fd);
+	s->out.splice = !s->out.look && !shared && is_pipe(s->out.out.fd);
 	fcntl(s->control, F_SETFL, O_NONBLOCK);
 	shut(&client);
 	shut(&pipes.control[0]);
@@ -3180,16 +4410,19 @@ static void start_server(struct shim *s, char **command, int client)
 int main(int argc, char **argv)
 {
 	struct shim s = {.status = EXIT_OURS};
-	int64_t start = now();
 
-	char **command = parse_options(argc, argv);
+	session_start = now();
+	session_command = parse_options(argc, argv);
 	reserve_stdio();
+	if (opt.list)
+		list_sessions();
 	struct memory *memory = reserve_memory();
 	found = memory->found;
 	buffers[0].bytes = memory->buffers[0];
 	buffers[1].bytes = memory->buffers[1];
 	talk.notes = &memory->notes;
 	shim_pid = getpid();
+	begin_watching(&s.from_client, &s.from_server);
 	s.signals = take_signals();
 	int client = watch_client(&s);
 	if (waitid(P_ALL, 0, &(siginfo_t){0}, WEXITED | WNOHANG | WNOWAIT) == 0)
@@ -3199,15 +4432,17 @@ int main(int argc, char **argv)
 
 	s.in.in.fd = STDIN_FILENO;
 	s.out.out.fd = STDOUT_FILENO;
-	start_server(&s, command, client);
+	s.in.watch = shared ? &s.from_client : NULL;
+	s.out.watch = shared ? &s.from_server : NULL;
+	start_server(&s, client);
 
 	/* What else the client handed down may be other servers' pipes, whose
 	 * end-of-file we would hold back. */
 	if (opt.idle_stop >= 0)
 		kept_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	int keep[] = {s.signals, s.control, s.in.out.fd, s.out.in.fd, kept_stderr};
+	int keep[] = {s.signals, s.control, s.in.out.fd, s.out.in.fd, kept_stderr, trace.fd};
 	close_all_but(STDERR_FILENO + 1, keep, sizeof keep / sizeof *keep);
-	s.in.splice = is_pipe(STDIN_FILENO) && opt.idle_stop < 0;
+	s.in.splice = is_pipe(STDIN_FILENO) && opt.idle_stop < 0 && !shared;
 	s.in.look = opt.idle_stop < 0 ? NULL : look_at_input;
 	s.in.in = client_end(STDIN_FILENO, O_RDONLY);
 	s.out.out = client_end(STDOUT_FILENO, O_WRONLY);
@@ -3219,11 +4454,16 @@ int main(int argc, char **argv)
 	s.active = now();
 	relay_session(&s);
 	while (s.server == GOING_DOWN && may_start_again(&s) && sleep_until_message(&s)) {
-		start_server(&s, command, pidfd_of_client(&s));
+		start_server(&s, pidfd_of_client(&s));
 		restore(&s);
 		relay_session(&s);
 	}
 
-	event("done status=%d seconds=%.3f", s.status, (double)(now() - start) / 1000);
+	if (shared) {
+		end_watch(&s.from_client);
+		end_watch(&s.from_server);
+	}
+	event("done status=%d seconds=%.3f", s.status, (double)(now() - session_start) / 1000);
+	say_stats(s.status);
 	leave(&s);
 }

@@ -265,6 +265,57 @@ worked() {
 	worked "$(grep NoNewPrivs /proc/self/status)"
 }
 
+# MCP_REAP_OPTIONS.
+
+@test "MCP_REAP_OPTIONS is read before the command line, which has the last word" {
+	MCP_REAP_OPTIONS='-x -g 100ms' try -- sh -c 'grep NoNewPrivs /proc/self/status; exec sleep 40'
+	[[ $status == 143 && $stdout == $'NoNewPrivs:\t1\n' ]]
+	MCP_REAP_OPTIONS='-g 100ms' try -g 40 -- sh -c 'sleep 1; echo saved'
+	worked saved
+}
+
+@test "MCP_REAP_OPTIONS is split as the shell splits words that need no expansion" {
+	local value
+	for value in $' \t-v\n --grace  "1s" ' "-v '--grace=1s'" '-v --gr\ace "1"s' "'-v' -\"g\"1's'" '"-v" --grace=\1s'; do
+		MCP_REAP_OPTIONS=$value try -- echo hello
+		[[ $status == 0 && $stdout == $'hello\n' && $stderr == *': done '* ]]
+	done
+	for value in "--grace='1 s'" '--grace=1\ s' '--grace="1 s"'; do
+		MCP_REAP_OPTIONS=$value try -- echo hello
+		refused 125
+		[[ $stderr == "mcp-reap: MCP_REAP_OPTIONS: --grace: '1 s': not a duration"$'\n' ]]
+	done
+	for value in '$HOME' '"$(:)"' '*' '~' '"\$\`\"\\\x"'; do
+		MCP_REAP_OPTIONS=--grace=$value try -- echo hello
+		refused 125
+		value=${value#'"'} value=${value%'"'}
+		[[ $value != *x ]] || value='$`"\\x'
+		[[ $stderr == *": --grace: '$value': "* ]]
+	done
+}
+
+@test "MCP_REAP_OPTIONS that is empty or blank is none" {
+	local value
+	for value in '' ' ' $'\n\t'; do
+		MCP_REAP_OPTIONS=$value try -- echo hello
+		worked hello
+	done
+}
+
+@test "bad content of MCP_REAP_OPTIONS is refused with 125, and the variable named" {
+	local value
+	for value in true '-- true' '""' "'" '"-v' "\\" "-v \\" -Z --no-such-option -g --verbose=3 --list -L --help -V; do
+		MCP_REAP_OPTIONS=$value try -- echo hello
+		refused 125
+		[[ $stderr == 'mcp-reap: MCP_REAP_OPTIONS: '* ]]
+	done
+}
+
+@test "the server does not see MCP_REAP_OPTIONS" {
+	MCP_REAP_OPTIONS=-x try -- sh -c 'echo "${MCP_REAP_OPTIONS-none}"'
+	worked none
+}
+
 # -v.
 
 # said_by [OPTION]...: what such a session says on stderr, one that ends with SIGTERM and SIGKILL.

@@ -97,7 +97,7 @@ children() {
 
 # The reaper's pid, found as the child of SHIM.
 reaper_pid() {
-	children "$SHIM" mcp-reap-reaper
+	children "$SHIM" 'mcp-reap-[re][a-z]*'
 }
 
 # The server's pid, from the fixture's ready line.
