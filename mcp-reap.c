@@ -929,18 +929,24 @@ static bool read_small(const char *path, char *buf, size_t size)
 	return read_file(path, buf, size) >= 0;
 }
 
+/* Field N of STAT, what /proc/PID/stat holds, from 4 on; -1 if there is none. */
+static int64_t field_of(const char *stat, int n)
+{
+	/* The second field is the command in parentheses, and may hold some. */
+	const char *at = strrchr(stat, ')');
+
+	for (int i = 2; at && i < n; i++)
+		at = strchr(at + 1, ' ');
+	return at ? strtoll(at, NULL, 10) : -1;
+}
+
 /* PID's parent, or -1. */
 static pid_t parent_of(pid_t pid)
 {
 	char path[32], stat[512];
-	int ppid;
 
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	if (!read_small(path, stat, sizeof stat))
-		return -1;
-	/* The second field is the command in parentheses, and may hold some. */
-	char *after = strrchr(stat, ')');
-	return after && sscanf(after, ") %*c %d", &ppid) == 1 ? ppid : -1;
+	return read_small(path, stat, sizeof stat) ? (pid_t)field_of(stat, 4) : -1;
 }
 
 /* PID's command name as /proc has it, "?" without; valid until the next call. */
@@ -961,16 +967,19 @@ static int64_t memory_of(pid_t pid)
 {
 	static const struct {
 		const char *file, *field;
-	} sources[] = {{"smaps_rollup", "\nPss:"}, {"status", "\nVmRSS:"}};
+	} sources[] = {{"smaps_rollup", "Pss:"}, {"status", "VmRSS:"}};
 	char path[48], text[2048];
 
 	for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
 		snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, sources[i].file);
 		if (!read_small(path, text, sizeof text))
 			continue;
-		char *at = strstr(text, sources[i].field);
-		if (at)
-			return strtoll(at + strlen(sources[i].field), NULL, 10);
+		size_t length = strlen(sources[i].field);
+		for (const char *line = text; line; line = strchr(line, '\n')) {
+			line += *line == '\n';
+			if (strncmp(line, sources[i].field, length) == 0)
+				return strtoll(line + length, NULL, 10);
+		}
 	}
 	return 0;
 }
@@ -3784,7 +3793,6 @@ static struct {
 /* Whether the program that PID runs is called NAME, as far as we may know. */
 static bool runs_named(const char *pid, const char *name, struct stat *st)
 {
-	static const char deleted[] = " (deleted)"; /* by an update, say */
 	char path[32], target[PATH_MAX];
 
 	snprintf(path, sizeof path, "/proc/%.20s/exe", pid);
@@ -3795,8 +3803,8 @@ static bool runs_named(const char *pid, const char *name, struct stat *st)
 	char *base = strrchr(target, '/');
 	if (!base)
 		return false;
-	char *suffix = strstr(base, deleted);
-	if (suffix && strcmp(suffix, deleted) == 0)
+	char *suffix = strrchr(base, ' ');
+	if (suffix && strcmp(suffix, " (deleted)") == 0) /* by an update, say */
 		*suffix = '\0';
 	return strcmp(base + 1, name) == 0 && stat(path, st) == 0;
 }
@@ -3811,12 +3819,11 @@ static bool look_at(const char *pid, const char *ours, struct process *p)
 	if (!read_small(path, line, sizeof line))
 		return false;
 	char *name = strchr(line, '('), *after = strrchr(line, ')');
-	if (!name || !after ||
-	    sscanf(after,
-		   ") %*c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
-		   "%llu",
-		   &p->parent, &p->leader, &p->start) != 3)
+	if (!name || !after || field_of(line, 22) < 0)
 		return false;
+	p->parent = (pid_t)field_of(line, 4);
+	p->leader = (pid_t)field_of(line, 6);
+	p->start = (unsigned long long)field_of(line, 22);
 	p->pid = atoi(line);
 	snprintf(p->name, sizeof p->name, "%.*s", (int)(after - name - 1), name + 1);
 	if (runs_named(pid, ours, &program)) {
@@ -4085,14 +4092,23 @@ static int64_t parse_duration(const char *option, const char *value)
 		double ms;
 	} units[] = {{"", 1e3}, {"ms", 1}, {"s", 1e3}, {"m", 60e3}, {"h", 3600e3}, {"d", 86400e3}};
 	const double most = 1e15; /* ms: 31,000 years, and far from overflow */
-	char *unit = NULL;
-	double number = -1;
+	const char *unit = value;
+	double number = 0, divisor = 0; /* 0: no point yet */
+	bool any = false;
 
-	/* strtod(3) takes blanks, signs, hex, inf and nan as well. */
-	if ((isdigit((unsigned char)*value) || *value == '.') && !strpbrk(value, "xX"))
-		number = strtod(value, &unit);
-	for (size_t i = 0; unit && unit != value && i < sizeof units / sizeof *units; i++) {
-		double ms = number * units[i].ms;
+	/* strtod(3) takes blanks, signs, hex, inf and nan as well, and is a tenth
+	 * of a static binary. */
+	for (; isdigit((unsigned char)*unit) || (*unit == '.' && divisor == 0); unit++) {
+		if (*unit == '.') {
+			divisor = 1;
+			continue;
+		}
+		any = true;
+		number = number * 10 + (*unit - '0');
+		divisor *= 10;
+	}
+	for (size_t i = 0; any && i < sizeof units / sizeof *units; i++) {
+		double ms = number * units[i].ms / (divisor > 0 ? divisor : 1);
 		if (strcmp(unit, units[i].name) == 0 && ms <= most) {
 			int64_t whole = (int64_t)ms;
 			return whole + ((double)whole < ms); /* never less than asked */

@@ -96,9 +96,9 @@ one_line() {
 		"$MCP_REAP" -- "$FIX/server" ready
 	await has '^ready'
 	[[ $(readlink "/proc/$(server_pid)/fd/250") == "$PWD/file" ]]
-	links "$SHIM" "$(reaper_pid)" >links
-	grep -q . links
-	run ! grep "$PWD/file" links
+	links "$SHIM" "$(reaper_pid)" >fds
+	grep -q . fds
+	run ! grep "$PWD/file" fds
 }
 
 @test "without close_range the server has the descriptors that it would have without mcp-reap, and no other" {

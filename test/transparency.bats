@@ -192,9 +192,9 @@ start_with() {
 	await has '^ready'
 	reaper=$(reaper_pid)
 	[[ $(readlink "/proc/$(server_pid)/fd/250") == "$PWD/file" ]]
-	links "$SHIM" "$reaper" >links
-	grep -q . links
-	run ! grep -e "$PWD/file" -e "$PWD/tree" links
+	links "$SHIM" "$reaper" >fds
+	grep -q . fds
+	run ! grep -e "$PWD/file" -e "$PWD/tree" fds
 }
 
 @test "only the shim has the client's stdin and stdout" {
@@ -206,9 +206,9 @@ start_with() {
 	(($(wc -l <pids) == 6))
 	while read -r pid; do
 		[[ $pid == "$SHIM" ]] || links "$pid"
-	done <pids >links
-	grep -q "$PWD/err" links
-	run ! grep -e "$PWD/in$" -e "$PWD/out$" links
+	done <pids >fds
+	grep -q "$PWD/err" fds
+	run ! grep -e "$PWD/in$" -e "$PWD/out$" fds
 }
 
 # closed REDIRECTIONS: a session works that starts with these of its stdin, stdout and stderr closed; the others
