@@ -329,7 +329,24 @@ static const char *skip_digits(const char *s, const char *end)
 	return s;
 }
 
-/* What follows the string that S begins with; NULL if it is none. */
+/* The value of the \u escape that S begins with; -1 if it is none. */
+static int escaped(const char *s, const char *end)
+{
+	int code = 0;
+
+	if (end - s < 6 || s[0] != '\\' || s[1] != 'u')
+		return -1;
+	for (int i = 2; i < 6; i++) {
+		if (!isxdigit((unsigned char)s[i]))
+			return -1;
+		code = code * 16 +
+		       (isdigit((unsigned char)s[i]) ? s[i] - '0' : (s[i] | 32) - 'a' + 10);
+	}
+	return code;
+}
+
+/* What follows the string that S begins with; NULL if it is none.  Half of a
+ * surrogate pair is none: RFC 8259 has it, but jq(1) stops there. */
 static const char *skip_string(const char *s, const char *end)
 {
 	for (s++; s < end && *s != '"';) {
@@ -337,12 +354,14 @@ static const char *skip_string(const char *s, const char *end)
 		if (length == 0 || (unsigned char)*s < ' ')
 			return NULL;
 		if (*s == '\\') {
-			if (++s == end || !strchr("\"\\/bfnrtu", *s) || *s == '\0')
+			int code = escaped(s, end), low = code < 0 ? -1 : escaped(s + 6, end);
+			if (code < 0 && (end - s < 2 || !s[1] || !strchr("\"\\/bfnrt", s[1])))
 				return NULL;
-			for (int i = 0; *s == 'u' && i < 4; i++)
-				if (s + 1 + i >= end || !isxdigit((unsigned char)s[1 + i]))
-					return NULL;
-			length = *s == 'u' ? 5 : 1;
+			length = code < 0 ? 2 : 6;
+			if (code >= 0xd800 && code < 0xdc00 && low >= 0xdc00 && low < 0xe000)
+				length = 12;
+			else if (code >= 0xd800 && code < 0xe000)
+				return NULL;
 		}
 		s += length;
 	}
@@ -452,7 +471,7 @@ enum {
 	TRACE_PATIENCE = 1000,      /* ms, for a reader of the trace */
 	NAMED = 100,                /* processes, which --stats can name */
 	PID_LIMIT = 4194304,        /* PID_MAX_LIMIT, proc(5) */
-	SAMPLE = 1000,              /* ms, between two looks at the tree's memory */
+	SAMPLE = 200,               /* ms, between two looks at the tree's memory */
 };
 
 /* A set of processes, by number. */
@@ -1829,10 +1848,10 @@ static void add_stats_text(struct text *t, int status, double seconds, const str
 	defuse(t->bytes, t->length);
 	addf(t, "\n  ended        %s, exit status %d, after %.3f s\n", shared->reason, status,
 	     seconds);
-	addf(t, "  from client  %" PRIu64 " messages, %" PRIu64 " bytes\n", client->messages,
-	     client->bytes);
-	addf(t, "  from server  %" PRIu64 " messages, %" PRIu64 " bytes\n", server->messages,
-	     server->bytes);
+	addf(t, "  from client  %" PRIu64 " message%s, %" PRIu64 " bytes\n", client->messages,
+	     client->messages == 1 ? "" : "s", client->bytes);
+	addf(t, "  from server  %" PRIu64 " message%s, %" PRIu64 " bytes\n", server->messages,
+	     server->messages == 1 ? "" : "s", server->bytes);
 	addf(t, "  processes    %zu seen, %zu at once\n", shared->seen, shared->seen_at_once);
 	addf(t, "  memory       %.1f MiB at once, %.1f MiB the largest process\n",
 	     (double)shared->memory / 1024, (double)used->ru_maxrss / 1024);

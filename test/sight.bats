@@ -1,7 +1,9 @@
 #!/usr/bin/env bats
-# What a person can see of sessions: --list.
+# What a person can see of sessions: --list, --trace, --stats.
 
 # shellcheck disable=SC2016 # what is quoted is for another shell
+# shellcheck disable=SC1003 # a backslash at the end of a word is meant
+# shellcheck disable=SC2154 # run sets stderr
 # shellcheck disable=SC2030,SC2031 # bats runs each test in a subshell
 load helper
 
@@ -181,4 +183,310 @@ inner() {
 	[[ $output == 'mcp-reap: true: '* ]]
 	run -125 "$MCP_REAP" --list=xml
 	[[ $output == "mcp-reap: --list: 'xml': "* ]]
+}
+
+# --trace.
+
+# traced FILTER...: what jq makes of the trace's records of this session, one line each.
+traced() {
+	jq -c --argjson session "${SHIM:-0}" 'select($session == 0 or .session == $session) | '"$1" "${2:-trace}"
+}
+
+# Lines, and what is to be found in the trace for them.
+MESSAGES='{"jsonrpc":"2.0","id":1,"method":"ping"}
+[{"a": [1, -0.5e+3, true, false, null, "\u00e4\"ä"]}, {}, []]
+  42 	
+not JSON: "a" \ ä'
+
+@test "--trace and -t write each message, in both directions, with time, session and sender" {
+	need jq
+	local option from
+	for option in --trace=trace -ttrace; do
+		rm -f trace
+		mcp_reap "$option" -- cat <<<"$MESSAGES" >out
+		[[ $(<out) == "$MESSAGES" ]]
+		for from in client server; do
+			[[ $(traced "select(.from == \"$from\") | .message // .text") == '{"jsonrpc":"2.0","id":1,"method":"ping"}
+[{"a":[1,-500,true,false,null,"ä\"ä"]},{},[]]
+42
+"not JSON: \"a\" \\ ä"' ]]
+		done
+		traced 'select(.from) | .session' | sort -u | grep -qx '[0-9]*'
+		run ! grep -vE '^\{"time":"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\.[0-9]{6}Z",' trace
+	done
+}
+
+@test "the time in the trace is that of the clock, in every year" {
+	need jq faketime
+	local date
+	for date in '1970-01-01 00:00:01' '1999-12-31 23:59:59' '2000-02-29 12:00:00' '2024-03-01 00:00:00' '2100-02-28 23:00:00'; do
+		rm -f trace
+		TZ=UTC faketime -f "$date" "$MCP_REAP" -t trace -- true </dev/null
+		[[ $(jq -r .time trace | head -n 1) == "${date/ /T}".* ]]
+	done
+}
+
+@test "a message is in the trace byte for byte" {
+	mcp_reap -t trace -- cat <<<'{ "a" :1.0e0, "b":"\u0041","a":2 }'
+	grep -qF '"from":"client","message":{ "a" :1.0e0, "b":"\u0041","a":2 }}' trace
+}
+
+@test "what is not JSON, or not quite, is a string in the trace" {
+	need jq
+	local lines=('{"a":1' '{"a":1}}' '{"a":}' '{a:1}' "{'a':1}" '{"a":1,}' '[1,]' '[1 2]' '01' '1.' '.5' '+1' '1e' '-' 'tru' 'NaN' '"a' $'"\t"'
+		'"\x"' '"\u12g4"' '"\ud800"' '"\udc00\ud800"' '"\ud800\u0041"' '"\ud80' '"\' $'"\xff"' $'"\xc0\x80"' $'"\xed\xa0\x80"' $'"\xf4\x90\x80\x80"' $'\ufeff{}' '' '{} {}' '{"a" 1}' '[}' ']' ','
+		'"a"b' $'{\v}' $'\x01' "$(printf '%.0s[' {1..300})$(printf '%.0s]' {1..300})")
+	printf '%s\n' "${lines[@]}" | mcp_reap -t trace -- cat >out
+	jq . trace >/dev/null
+	[[ $(traced 'select(.from == "client") | has("text")' | sort | uniq -c) =~ ^' '*"${#lines[@]} true"$ ]]
+	[[ $(jq -r 'select(.from == "client") | .text' trace | head -n 17) == "$(printf '%s\n' "${lines[@]:0:17}")" ]]
+}
+
+@test "what is JSON, however odd, is a value in the trace" {
+	need jq
+	local lines=('{}' ' [ ] ' $'\t"a"\r' '-0' '0.0e-0' '1E+2' '"\u0000\uD83D\uDe00\/\b\f"' $'"\x7f\xf0\x9f\x98\x80"' '{"":{"":[[],{}]}}'
+		"$(printf '%.0s[' {1..200})$(printf '%.0s]' {1..200})")
+	printf '%s\n' "${lines[@]}" | mcp_reap -t trace -- cat >out
+	jq . trace >/dev/null
+	[[ $(traced 'select(.from == "client") | has("message")' | sort | uniq -c) =~ ^' '*"${#lines[@]} true"$ ]]
+}
+
+@test "a message that comes in pieces is one record, and an unfinished one is too" {
+	need jq
+	start -t trace -- "$FIX/server" echo ready
+	await has '^ready'
+	printf '{"a":' >&7
+	await has '{"a":$'
+	printf '1}\n{"b"' >&7
+	await has '"b"'
+	close_stdin
+	ended
+	[[ $(traced 'select(.from == "client") | .message // .text') == $'{"a":1}\n"{\\"b\\""' ]]
+}
+
+@test "a message beyond 64 KiB is cut in the trace, marked as cut, and whole in the stream" {
+	need jq
+	{
+		printf '"%065534d"\n' 1
+		printf '"%065535d"\n' 1
+		printf '"%01000000d"\n' 1
+	} >messages
+	mcp_reap -t trace -- cat <messages >out
+	cmp messages out
+	[[ $(traced 'select(.from == "client") | [.cut, .bytes, (.message // .text | length)]') == \
+		$'[null,null,65534]\n[true,65537,65536]\n[true,1000002,65536]' ]]
+	[[ $(traced 'select(.from == "server") | .cut') == $'null\ntrue\ntrue' ]]
+}
+
+@test "the trace has the events that -v has" {
+	need jq
+	start -v -t trace -g 0.1 -k 0.1 -- "$FIX/server" deaf term-proof child ready
+	await has '^ready'
+	close_stdin
+	ended
+	traced 'select(.event)' >events
+	jq -se 'map(.event) | contains(["start", "server", "end", "signal", "reaped", "done"])' events
+	jq -se --arg server "$FIX/server" '.[] | select(.event == "start") | .argv == [$server, "deaf", "term-proof", "child", "ready"] and .shim == .session' events
+	jq -se 'any(.event == "end" and .reason == "stdin-closed")' events
+	jq -se 'any(.event == "signal" and .name == "TERM" and .processes == 2)' events
+	jq -se 'any(.event == "reaped" and .command == "server" and .signal == "KILL")' events
+	jq -se 'any(.event == "done" and .status == 137 and .seconds > 0.1)' events
+	(($(wc -l <events) == $(grep -c "^mcp-reap\[$SHIM\]: " err)))
+}
+
+@test "a name with a blank is quoted by -v, and whole in the trace" {
+	need jq
+	cp "$(command -v sleep)" 'a "b= \c'
+	run -0 --separate-stderr mcp_reap -v -t trace -- './a "b= \c' 0 </dev/null
+	[[ $stderr == *' command="./a \"b= \\c"'* && $stderr == *' command="a \"b= \\c" exit=0'* ]]
+	[[ $(jq -r 'select(.event == "reaped") | .command' trace) == 'a "b= \c' ]]
+}
+
+@test "the trace is created for its owner alone, and appended to" {
+	need jq
+	(umask 0; mcp_reap -t trace -- true </dev/null)
+	[[ $(stat -c %a trace) == 600 ]]
+	mcp_reap -t trace -- true </dev/null
+	[[ $(jq -c 'select(.event == "done") | .session' trace | sort -u | wc -l) == 2 ]]
+}
+
+@test "%p in the trace's name is the session's number" {
+	start -t 'a%p-%p.trace' -- true
+	ended
+	[[ -s a$SHIM-$SHIM.trace ]]
+}
+
+@test "a trace to - goes to stderr" {
+	need jq
+	run -0 --separate-stderr mcp_reap -t - -- cat <<<'{"a":1}'
+	[[ $output == '{"a":1}' && $(jq -c .message <<<"$stderr") == *'{"a":1}'*'{"a":1}'* ]]
+}
+
+@test "a trace that cannot be opened is reported once, and the session goes on" {
+	mkfifo unread
+	local file
+	for file in /no/such/trace . unread; do
+		run -0 --separate-stderr mcp_reap -t "$file" -- cat <<<'hello'
+		[[ $output == hello && $stderr =~ ^"mcp-reap: trace: $file: "[^$'\n']*': no more is traced'$ ]]
+	done
+}
+
+@test "a trace that can no longer be written is reported once, and the session goes on" {
+	run -0 --separate-stderr mcp_reap -t /dev/full -- cat <<<'hello'
+	[[ $output == hello && $stderr == 'mcp-reap: trace: /dev/full: No space left on device: no more is traced' ]]
+	run -0 --separate-stderr bash -c 'ulimit -f 1; "$1" -t trace -- cat <"$2" | wc -c' - "$MCP_REAP" <(printf '"%05000d"\n' 1 2 3)
+	[[ $output == 15009 && $stderr == 'mcp-reap: trace: trace: File too large: no more is traced' ]]
+}
+
+@test "a reader of the trace that takes nothing holds up nobody for long" {
+	mkfifo slow
+	exec {slow}<>slow
+	printf '"%0100000d"\n' 1 2 3 4 5 >messages
+	run -0 --separate-stderr mcp_reap -t slow -- cat <messages
+	[[ $output == "$(<messages)" && $stderr == 'mcp-reap: trace: slow: its reader is too slow: no more is traced' ]]
+	exec {slow}<&-
+}
+
+@test "a trace into the session's own stdout is refused, and the session goes on" {
+	# shellcheck disable=SC2094
+	mcp_reap -t out -- cat <<<'hello' >out 2>err
+	[[ $(<out) == hello && $(<err) == "mcp-reap: trace: out: is the session's stdout: no more is traced" ]]
+}
+
+@test "sessions that share a trace do not mix their records" {
+	need jq
+	local i
+	for i in {1..8}; do
+		printf '{"a":"%030000d"}\n' {1..20} >"messages.$i"
+		mcp_reap -t trace -- cat <"messages.$i" >/dev/null &
+	done
+	wait
+	[[ $(jq -c 'select(.from == "client") | .message | length' trace | sort | uniq -c) =~ ^' '*'160 1'$ ]]
+}
+
+@test "the server has no descriptor of the trace" {
+	mcp_reap -t trace -- sh -c 'ls -l /proc/self/fd' </dev/null >out
+	run ! grep trace out
+}
+
+@test "without -t and -s nothing is shared or mapped for them" {
+	need strace
+	strace -f -o log "$MCP_REAP" -v -- cat <<<hello
+	run ! grep -E 'mmap.*MAP_SHARED\|MAP_ANONYMOUS|trace' log
+}
+
+# --stats.
+
+# stats FILTER [FILE]: jq says that FILTER holds for what --stats=json has said into err.
+stats() {
+	grep '^{' "${2:-err}" | jq -e "$1"
+}
+
+@test "--stats and -s say at the end in one block what the session was" {
+	local option
+	for option in --stats -s; do
+		start $option -g 0.1 -k 0.1 -- "$FIX/server" deaf term-proof child ready
+		await has '^ready'
+		say hello
+		close_stdin
+		ended
+		[[ $(<err) =~ ^"mcp-reap[$SHIM]: $FIX/server deaf term-proof child ready"$'\n' ]]
+		[[ $(<err) =~ $'\n  ended        stdin-closed, exit status 137, after '0\.[0-9]+' s'$'\n' ]]
+		[[ $(<err) == *$'\n  from client  1 message, 6 bytes\n  from server  1 message, '[0-9]*$' bytes\n'* ]]
+		[[ $(<err) == *$'\n  processes    2 seen, 2 at once\n'* ]]
+		[[ $(<err) =~ $'\n  memory       '[0-9.]+' MiB at once, '[0-9.]+$' MiB the largest process\n' ]]
+		[[ $(<err) =~ $'\n  CPU time     '[0-9.]+' s user, '[0-9.]+' s system'$'\n' ]]
+		[[ $(<err) =~ $'\n  signalled    2: server('[0-9]+') TERM, server('[0-9]+') TERM'$'\n  killed       1: server('"$(server_pid)"')'$ ]]
+	done
+}
+
+@test "--stats=json says the same in one line of JSON" {
+	need jq
+	start --stats=json -g 0.1 -k 0.1 -- "$FIX/server" deaf term-proof child ready $'log=\xff"\n'
+	await has '^ready'
+	say hello
+	close_stdin
+	ended
+	(($(wc -l <err) == 1))
+	stats ".pid == $SHIM and .command == [\"$FIX/server\", \"deaf\", \"term-proof\", \"child\", \"ready\", \"log=\ufffd\\\"\n\"]"
+	stats '.reason == "stdin-closed" and .status == 137 and .seconds > 0.2 and .seconds < 60'
+	stats '.from_client == {messages: 1, bytes: 6} and .from_server.messages == 1'
+	stats '.processes == 2 and .processes_at_once == 2 and .memory > 50000 and .largest_process > 100000'
+	stats '.cpu_user >= 0 and .cpu_system >= 0 and .idle_stops == 0 and .launchers_dropped == 0'
+	stats '.signalled == 2 and .killed == 1'
+	stats '.signals | map([.command, .signal]) == [["server", "TERM"], ["server", "TERM"], ["server", "KILL"]]'
+	stats ".signals[2].pid == $(server_pid)"
+}
+
+@test "--stats counts the messages and the bytes of a large stream, both ways, and the last one without an end" {
+	need jq
+	{
+		yes 0123456789abcdef | head -n 100000
+		printf '%01000000d\nunfinished' 1
+	} >messages
+	mcp_reap --stats=json -- cat <messages >out 2>err
+	cmp messages out
+	stats ".from_client == {messages: 100002, bytes: $(stat -c %s messages)} and .from_server == .from_client"
+}
+
+@test "--stats gives the reason for the end, and the status" {
+	need jq
+	start --stats=json -- sh -c 'exit 42'
+	ended
+	stats '.reason == "server-exited" and .status == 42 and .signalled == 0'
+	start --stats=json -- "$FIX/server" ready
+	await has '^ready'
+	kill -INT "$SHIM"
+	ended
+	stats '.reason == "signal-INT" and .status == 130 and .signals[0].signal == "INT"'
+	start --stats=json -- "$FIX/server" ready
+	await has '^ready'
+	kill -KILL "$(reaper_pid)"
+	ended
+	stats '.reason == "reaper-died" and .status == 125'
+}
+
+@test "--stats has the processor time of what was reaped" {
+	need jq
+	mcp_reap --stats=json -- sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done' </dev/null 2>err
+	stats '.cpu_user + .cpu_system | . > 0.05 and . < 60'
+}
+
+@test "--stats has the most memory that was seen while messages passed, not the last" {
+	need jq
+	local i
+	start --stats=json -- bash -c 'x=$(printf %030000000d 1)
+		while read -r line && [[ $line != small ]]; do echo "$line"; done
+		exec sh -c "echo small; cat"'
+	for i in {1..5}; do
+		say "$i"
+		await has "^$i"
+		sleep 0.3 # longer than there is between two looks
+	done
+	say small
+	await has '^small'
+	close_stdin
+	ended
+	stats '.memory > 20000000'
+}
+
+@test "when the shim is killed, the reaper says what the session was" {
+	need jq
+	start --stats=json -- "$FIX/server" ready
+	await has '^ready'
+	say hello
+	await lists .
+	kill -KILL "$SHIM"
+	nothing_left
+	stats ".pid == $SHIM and .reason == \"shim-died\" and .from_server.messages == 1"
+}
+
+@test "with hundreds of processes to kill --stats names a hundred" {
+	need jq
+	start --stats=json -g 0 -k 0 -- "$FIX/server" wide=300 ready
+	await has '^ready'
+	close_stdin
+	ended
+	(($(wc -l <err) == 1))
+	stats '.signalled + .killed >= 300 and (.signals | length) == 100'
 }

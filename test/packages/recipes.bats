@@ -42,7 +42,7 @@ with_busybox() {
 		CC="musl-gcc -idirafter /usr/include -idirafter /usr/include/$(uname -m)-linux-gnu"
 		check
 		package' - "$ROOT/packaging/alpine/APKBUILD" "$NAME"
-	[[ $(packaged) == $'./usr/bin/mcp-reap\n./usr/share/man/man1/mcp-reap.1' ]]
+	[[ $(packaged) == $'./usr/bin/mcp-reap\n./usr/share/bash-completion/completions/mcp-reap\n./usr/share/fish/vendor_completions.d/mcp-reap.fish\n./usr/share/man/man1/mcp-reap.1\n./usr/share/zsh/site-functions/_mcp-reap' ]]
 	readelf -lW pkg/usr/bin/mcp-reap | grep -q ld-musl
 }
 
@@ -54,7 +54,7 @@ with_busybox() {
 		for step in build check package; do
 			(cd "$srcdir" && "$step")
 		done' - "$ROOT/packaging/arch/PKGBUILD"
-	[[ $(packaged) == $'./usr/bin/mcp-reap\n./usr/share/licenses/mcp-reap/LICENSE\n./usr/share/man/man1/mcp-reap.1' ]]
+	[[ $(packaged) == $'./usr/bin/mcp-reap\n./usr/share/bash-completion/completions/mcp-reap\n./usr/share/fish/vendor_completions.d/mcp-reap.fish\n./usr/share/licenses/mcp-reap/LICENSE\n./usr/share/man/man1/mcp-reap.1\n./usr/share/zsh/site-functions/_mcp-reap' ]]
 }
 
 @test "package.nix evaluates to a package that runs the suite" {
