@@ -2091,12 +2091,22 @@ struct scanner {
 	uint64_t hash;
 };
 
+/* Adds N BYTES to the text.  Only a URI's is needed beyond what is kept of it. */
+static void put_bytes(struct scanner *s, const char *bytes, size_t n)
+{
+	size_t room = s->size < sizeof s->text ? sizeof s->text - s->size : 0;
+
+	memcpy(s->text + sizeof s->text - room, bytes, n < room ? n : room);
+	s->size += n;
+	for (size_t i = 0; s->member == URI && i < n; i++)
+		s->hash = (s->hash ^ (unsigned char)bytes[i]) * 0x100000001b3; /* FNV-1a */
+}
+
 static void put(struct scanner *s, unsigned c)
 {
-	if (s->size < sizeof s->text)
-		s->text[s->size] = (char)c;
-	s->size++;
-	s->hash = (s->hash ^ c) * 0x100000001b3; /* FNV-1a */
+	const char byte = (char)c;
+
+	put_bytes(s, &byte, 1);
 }
 
 static void put_utf8(struct scanner *s, unsigned code)
@@ -2167,7 +2177,8 @@ static void end_key(struct scanner *s)
 	s->state = COLON;
 	s->member = OTHER;
 	for (size_t i = 0; s->wanted && i < sizeof members / sizeof *members; i++)
-		if (members[i].within == within && s->size == strlen(members[i].key) &&
+		if (members[i].within == within && members[i].key[0] == s->text[0] &&
+		    s->size == strlen(members[i].key) &&
 		    memcmp(s->text, members[i].key, s->size) == 0)
 			s->member = members[i].member;
 	if (s->seen & s->member)
@@ -2435,10 +2446,10 @@ static size_t scan_string(struct scanner *s, const char *bytes, size_t n)
 		i++;
 	if (!s->wanted)
 		return i;
-	if (i > 0)
+	if (i > 0) {
 		flush_high(s);
-	for (size_t j = 0; j < i; j++)
-		put(s, (unsigned char)bytes[j]);
+		put_bytes(s, bytes, i);
+	}
 	return i;
 }
 
@@ -2479,6 +2490,11 @@ static size_t scan(struct scanner *s, const char *bytes, size_t n)
 			i = (size_t)(end - bytes);
 		} else if (s->state == STRING) {
 			i += scan_string(s, bytes + i, n - i);
+			if (i == n)
+				return n;
+		} else if (s->state == DIGITS && !s->wanted) {
+			while (i < n && isdigit((unsigned char)bytes[i]))
+				i++;
 			if (i == n)
 				return n;
 		}
