@@ -3403,7 +3403,9 @@ static void lose_reaper(struct shim *s, int status)
 		s->forced = true;
 		sweep(s);
 	}
-	if (s->server == COMING_UP && !s->forced)
+	/* That it could not be run has been said. */
+	if (s->server == COMING_UP && !s->forced &&
+	    (s->status < EXIT_OURS || s->status > EXIT_NOT_FOUND))
 		complain("idle-stop: the new server exited before it had answered initialize");
 	if (s->server != GOING_DOWN)
 		finish_input(s);
