@@ -1331,3 +1331,41 @@ race() {
 	# shellcheck disable=SC2154 # by run
 	[[ $stderr == "mcp-reap: --idle-stop: 'soon': not a duration" ]]
 }
+
+# Less than a modern Linux has.
+
+# works_through COMMAND...: behind it, a COMMAND that becomes mcp-reap, a session is stopped and started twice.
+works_through() {
+	launch "$@" "$MCP_REAP" -g 0.2 -k 0.2 "${IDLE[@]}" -- "$FIX/mcp" log=log keep=keep
+	SHIM=$!
+	hello
+	await asleep
+	ask 1
+	await asleep
+	ask 2
+	(($(servers | wc -l) == 3))
+	close_stdin
+	ended
+	[[ $STATUS == 0 && ! -s err ]]
+	nothing_left
+}
+
+@test "a session is stopped and started without pidfds, close_range and splice" {
+	local deny=("$FIX/deny" pidfd_open=ENOSYS close_range=ENOSYS splice=EINVAL)
+	need_that seccomp "${deny[@]}" -- true
+	works_through "${deny[@]}" --
+}
+
+@test "a session is stopped and started without children files" {
+	local deny=("$FIX/deny" children=ENOENT)
+	need_that seccomp "${deny[@]}" -- true
+	works_through "${deny[@]}" --
+}
+
+@test "a session is stopped and started without /proc" {
+	local hide=(unshare -m)
+	((EUID == 0)) || hide+=(--map-root-user)
+	hide+=(sh -c 'mount -t tmpfs none /proc && exec "$@"' -)
+	need_that 'mount namespace' "${hide[@]}" true
+	works_through "${hide[@]}"
+}
