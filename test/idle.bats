@@ -1339,9 +1339,9 @@ works_through() {
 	launch "$@" "$MCP_REAP" -g 0.2 -k 0.2 "${IDLE[@]}" -- "$FIX/mcp" log=log keep=keep
 	SHIM=$!
 	hello
-	await asleep
+	await gone "$(server)"
 	ask 1
-	await asleep
+	await gone "$SERVER"
 	ask 2
 	(($(servers | wc -l) == 3))
 	close_stdin
