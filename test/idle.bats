@@ -870,8 +870,8 @@ outstanding() {
 	session "${IDLE[@]}" --
 	hello
 	call '"1"' never
-	request 1 ping
-	await answered 1
+	call 2 raw '{"text":"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n"}'
+	await answered 2
 	stays
 	cancel '"1"'
 	await asleep
