@@ -320,6 +320,20 @@ dropped() {
 	exec {OTHER}>&-
 }
 
+@test "without children files everything is left alone" {
+	local deny=("$FIX/deny" children=ENOENT --)
+	need node
+	need_that seccomp "${deny[@]}" true
+	launch "${deny[@]}" "$MCP_REAP" -v -l -g 0.2 -k 0.2 -- node "$NPX" -- "'$FIX/mcp' log=log"
+	SHIM=$!
+	hello
+	kept
+	close_stdin
+	ended
+	[[ $STATUS == 0 ]]
+	nothing_left
+}
+
 @test "the long option has the same meaning" {
 	npx --drop-launcher --
 	hello
