@@ -45,7 +45,7 @@ check: $(MCP_REAP) $(FIXTURES)
 
 check-interop: $(MCP_REAP) $(FIXTURES)
 	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
-	MCP_REAP=$(MCP_REAP) bats test/interop
+	MCP_REAP=$(MCP_REAP) $(BATS) test/interop
 
 test/bin/sanitized/mcp-reap: mcp-reap.c
 	@mkdir -p test/bin/sanitized
