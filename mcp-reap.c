@@ -3709,11 +3709,10 @@ static int shim_timeout(const struct shim *s)
 		return until(s->progress + STUCK_MAX);
 	if (s->input_ended && !s->over)
 		return s->unread_poll;
-	if (worth_giving_back(&buffers[0]) || worth_giving_back(&buffers[1]))
-		return MOMENT;
-	if (awaits_idleness(s))
-		return until(s->active + opt.idle_stop);
-	return -1;
+	int timeout = awaits_idleness(s) ? until(s->active + opt.idle_stop) : -1;
+	bool give_back = worth_giving_back(&buffers[0]) || worth_giving_back(&buffers[1]);
+
+	return give_back && (timeout < 0 || timeout > MOMENT) ? MOMENT : timeout;
 }
 
 /* While messages pass, --stats has a look at the tree now and then. */
