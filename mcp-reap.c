@@ -104,6 +104,8 @@ enum {
 	/* For descendants that we may not signal; between two looks at them. */
 	UNKILLABLE_MAX = 5000,
 	UNKILLABLE_POLL = 10,
+	/* After which a large message is over. */
+	MOMENT = 100,
 };
 
 /* ---- Options ------------------------------------------------------------ */
@@ -149,6 +151,7 @@ static const char usage[] =
 	"  -V, --version              show the version and exit\n"
 	"\n"
 	"DURATION is a number with an optional unit: ms, s (the default), m, h or d.\n"
+	"Options in the environment's MCP_REAP_OPTIONS are read first.\n"
 	"Exit status: COMMAND's; 128+N if signal N ended it; 125 if mcp-reap failed,\n"
 	"126 if COMMAND cannot be run, 127 if it is not found.\n";
 
@@ -1707,13 +1710,30 @@ static bool reap(struct reaper *r)
 	return left;
 }
 
+/* Whether the shim has been killed.  By what it closes then the whole tree can end
+ * while it is still about to die. */
+static bool has_lost_shim(void)
+{
+	enum { EXITING = 4 }; /* the kernel's PF_EXITING, set before that */
+	char path[32], stat[512];
+	unsigned flags = 0;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)shim_pid);
+	if (getppid() == shim_pid && read_small(path, stat, sizeof stat)) {
+		char *after = strrchr(stat, ')');
+		if (after)
+			sscanf(after, ") %*c %*d %*d %*d %*d %*d %u", &flags);
+	}
+	return flags & EXITING || getppid() != shim_pid;
+}
+
 /* The server has exited: by itself, unless word is on its way that it should. */
 static void note_exit(struct reaper *r)
 {
 	if (r->phase == RUNNING && r->control >= 0 && ready(r->control, POLLIN))
 		read_control(r);
-	if (r->phase == RUNNING)
-		event_end("server-exited", "");
+	if (r->phase == RUNNING && (opt.verbose || shared))
+		event_end(has_lost_shim() ? "shim-died" : "server-exited", "");
 }
 
 /* SIGKILLs what can be reached now.  Returns false when all that is left has
@@ -1986,7 +2006,7 @@ __attribute__((noreturn)) static void be_reaper(char **command, const struct pip
 	/* Stopped after our first SIGCONT, it would stay so for ever. */
 	if (r.client_died)
 		nudge_shim(&r);
-	if (getppid() != shim_pid)
+	if (opt.stats && has_lost_shim())
 		say_stats(r.status);
 	_exit(r.status);
 }
@@ -2528,7 +2548,6 @@ enum {
 	CHUNK = 65536, /* bytes: a pipe's capacity */
 	TURN = 16,     /* chunks, before the other direction gets its turn */
 	KEPT = 4096,   /* bytes: not worth giving back, nor a splice */
-	MOMENT = 100,  /* ms, after which a large message is over */
 };
 
 /* One end of a lane, and what keeps us from waiting on it. */

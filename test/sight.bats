@@ -14,7 +14,7 @@ listed() {
 
 # lists FILTER [PID]: the session is listed, and jq says that FILTER holds for it.
 lists() {
-	listed "${2:-$SHIM}" | jq -e "$1" >/dev/null
+	[[ $(listed "${2:-$SHIM}" | jq "$1") == true ]]
 }
 
 unlisted() {
@@ -108,6 +108,18 @@ inner() {
 	unlisted
 }
 
+@test "a session whose server is stopped is listed as idle-stopped, and as running again; --stats has what that gave back" {
+	need jq
+	start -i 0.2 --stats=json -- sh -c 'while read -r line; do echo "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}"; done'
+	say '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+	await lists '.state == "idle-stopped" and .processes == 1'
+	say '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+	await lists '.state == "running" and .processes == 3'
+	close_stdin
+	ended
+	stats '.idle_stops == 1 and .memory_given_back > 0 and .reason == "stdin-closed"'
+}
+
 @test "a session whose shim was killed is listed as ending, without a client" {
 	need jq
 	local reaper
@@ -168,7 +180,7 @@ inner() {
 	chmod 755 . mcp-reap
 	start -- "$FIX/server" ready
 	await has '^ready'
-	lists .
+	lists true
 	setpriv --reuid 65534 --regid 65534 --clear-groups ./mcp-reap --list=json >listed
 	jq -e ".sessions | all(.pid != $SHIM)" listed
 }
@@ -379,7 +391,7 @@ not JSON: "a" \ ä'
 
 # stats FILTER [FILE]: jq says that FILTER holds for what --stats=json has said into err.
 stats() {
-	grep '^{' "${2:-err}" | jq -e "$1"
+	[[ $(grep '^{' "${2:-err}" | jq "$1") == true ]]
 }
 
 @test "--stats and -s say at the end in one block what the session was" {
@@ -475,7 +487,7 @@ stats() {
 	start --stats=json -- "$FIX/server" ready
 	await has '^ready'
 	say hello
-	await lists .
+	await lists true
 	kill -KILL "$SHIM"
 	nothing_left
 	stats ".pid == $SHIM and .reason == \"shim-died\" and .from_server.messages == 1"
@@ -489,4 +501,32 @@ stats() {
 	ended
 	(($(wc -l <err) == 1))
 	stats '.signalled + .killed >= 300 and (.signals | length) == 100'
+}
+
+# The README.
+
+# readme NAME [ARG]...: runs the command between these marks in the README.
+readme() {
+	bash -c "$(awk -v name="$1" '$0 == "<!-- " name " -->" { on = 1; next } $0 == "<!-- /" name " -->" { on = 0 }
+		on && !/^```/' "$BATS_TEST_DIRNAME/../README.md")"
+}
+
+@test "the README's commands show who said what, and the slowest calls" {
+	need jq
+	cat >trace.jsonl <<-'END'
+		{"time":"2026-11-22T07:00:00.900000Z","session":1,"event":"start","command":"x"}
+		{"time":"2026-11-22T07:00:01.000000Z","session":1,"from":"client","message":{"id":1,"method":"tools/call","params":{"name":"slow"}}}
+		{"time":"2026-11-22T07:00:01.100000Z","session":2,"from":"client","message":{"id":1,"method":"tools/list"}}
+		{"time":"2026-11-22T07:00:01.200000Z","session":1,"from":"server","message":{"id":1,"method":"roots/list"}}
+		{"time":"2026-11-22T07:00:01.250000Z","session":1,"from":"server","text":"noise"}
+		{"time":"2026-11-22T07:00:01.300000Z","session":2,"from":"server","message":{"id":1,"result":{}}}
+		{"time":"2026-11-22T07:00:01.600000Z","session":1,"from":"client","message":{"id":1,"result":{}}}
+		{"time":"2026-11-22T07:00:01.700000Z","session":1,"from":"client","message":[{"id":9,"method":"x"}]}
+		{"time":"2026-11-22T07:01:02.250000Z","session":1,"from":"server","message":{"id":1,"error":{}}}
+	END
+	[[ $(readme slow) == $'61.25\ttools/call\tslow\n0.4\troots/list\t\n0.2\ttools/list\t' ]]
+	tail() { cat trace.jsonl; } # without following
+	export -f tail
+	[[ $(readme follow | head -n 3) == $'07:00:00.900\tmcp-reap\tstart\t\n07:00:01.000\tclient\ttools/call\t1\n07:00:01.100\tclient\ttools/list\t1' ]]
+	[[ $(readme follow | wc -l) == 9 && $(readme follow) == *$'server\tnot JSON\t\n'*$'client\tanswer\t1\n'* ]]
 }
