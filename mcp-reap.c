@@ -1714,16 +1714,13 @@ static bool reap(struct reaper *r)
  * while it is still about to die. */
 static bool has_lost_shim(void)
 {
-	enum { EXITING = 4 }; /* the kernel's PF_EXITING, set before that */
+	enum { EXITING = 4, FLAGS = 9 }; /* the kernel's PF_EXITING, set before that */
 	char path[32], stat[512];
-	unsigned flags = 0;
+	int64_t flags = 0;
 
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)shim_pid);
-	if (getppid() == shim_pid && read_small(path, stat, sizeof stat)) {
-		char *after = strrchr(stat, ')');
-		if (after)
-			sscanf(after, ") %*c %*d %*d %*d %*d %*d %u", &flags);
-	}
+	if (getppid() == shim_pid && read_small(path, stat, sizeof stat))
+		flags = field_of(stat, FLAGS);
 	return flags & EXITING || getppid() != shim_pid;
 }
 
