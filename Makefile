@@ -86,8 +86,10 @@ soak: $(MCP_REAP) $(FIXTURES)
 	MCP_REAP=$(MCP_REAP) JOBS=$(JOBS) test/soak
 
 # QUICK=1: small; PLOT=file.svg: draw it.
-bench: $(MCP_REAP) $(FIXTURES)
+bench: $(MCP_REAP) $(FIXTURES) test/bin/lines
 	MCP_REAP=$(MCP_REAP) test/bench
+	test/fuzz/throughput test/bin/lines
+	[ "$(QUICK)" = 1 ] || ! command -v npm >/dev/null || $(MAKE) sessions
 
 # N=n sessions of a real server by npx that nobody closes: plain, with -l, with -i.
 sessions: $(MCP_REAP)
