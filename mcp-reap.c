@@ -23,8 +23,14 @@
  * SIGKILLed reaper falls to the shim, which sweeps it.
  *
  * The invariant that all killing rests on: the number of a child that we have
- * not waited for cannot be recycled.  SIGKILL goes to our own children only;
- * their orphans become our own children; repeat until wait says ECHILD.
+ * not waited for cannot be recycled.  SIGKILL by number goes to our own children
+ * only; their orphans become our own children; repeat until wait says ECHILD.
+ * What is further down is signalled through a pidfd, its parent checked after
+ * that was opened.
+ *
+ * With --idle-stop a session has many servers, one after the other, each with a
+ * reaper and pipes of its own, and ended as at the end of a session.  The shim
+ * stays, and so do the client's ends.
  *
  * Assumed of the kernel (Linux, with what happens where it is missing):
  *   3.4   PR_SET_CHILD_SUBREAPER, signalfd   exit 125
