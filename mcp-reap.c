@@ -508,6 +508,7 @@ static struct {
 		char name[16];
 	} named[NAMED];
 	pid_set seen_set, asked_set, killed_set;
+	char report[65536];
 } * shared;
 
 /* Returns whether PID is new to SET. */
@@ -725,11 +726,10 @@ static void *map_memory(size_t size, int flags)
 /* Opens the file that is to be traced to.  Without it the session goes on. */
 static void open_trace(void)
 {
-	char path[PATH_MAX];
-	struct text t = {path, sizeof path - 1, 0};
 	struct stat file, out;
 
 	trace.record = map_memory(RECORD, MAP_PRIVATE);
+	struct text t = {trace.record, PATH_MAX - 1, 0};
 	if (strcmp(opt.trace, "-") == 0) {
 		trace.fd = STDERR_FILENO;
 		return;
@@ -742,10 +742,10 @@ static void open_trace(void)
 			add(&t, from, 1);
 		}
 	}
-	path[t.length] = '\0';
+	t.bytes[t.length] = '\0';
 	/* O_NONBLOCK: a FIFO that nobody reads is an error. */
-	trace.fd =
-		open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	trace.fd = open(t.bytes, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+			0600);
 	if (trace.fd < 0)
 		stop_trace(strerror(errno));
 	else if (fstat(trace.fd, &file) == 0 && !S_ISCHR(file.st_mode) &&
@@ -1899,12 +1899,11 @@ static void add_stats_text(struct text *t, int status, double seconds, const str
 /* Says what the session was that ended with STATUS. */
 static void say_stats(int status)
 {
-	static char bytes[65536];
-	struct text t = {bytes, sizeof bytes, 0};
 	struct rusage used;
 
 	if (!opt.stats)
 		return;
+	struct text t = {shared->report, sizeof shared->report, 0};
 	/* The shim's children are the reapers, and all that those have waited for. */
 	getrusage(RUSAGE_CHILDREN, &used);
 	double seconds = (double)(now() - session_start) / 1000;
@@ -3127,23 +3126,31 @@ static bool tell(const struct shim *s, int what)
 	return n == 1;
 }
 
-/* Passes on what the client has sent, as far as the server's pipe takes it, and
- * closes the server's stdin. */
-static void finish_input(struct shim *s)
+/* Passes on what the client has sent, as far as the server's pipe takes it. */
+static void pass_input(struct shim *s)
 {
 	for (int i = 0; i < TURN && s->in.in.fd >= 0 && s->in.out.fd >= 0; i++)
 		if (pump(&s->in) >= FLOW_IN_ENDED || s->in.full || !ready(s->in.in.fd, POLLIN))
 			break;
+}
+
+/* ... and closes the server's stdin. */
+static void finish_input(struct shim *s)
+{
+	pass_input(s);
 	shut(&s->in.in.fd);
 	shut(&s->in.out.fd);
 }
 
-/* Ends the session as by the end of input. */
+/* Ends the session as by the end of input.  The reaper hears of it first, so as
+ * not to think that a server which exits at once has done so by itself. */
 static void end(struct shim *s)
 {
-	finish_input(s);
+	pass_input(s);
 	if (!tell(s, CONTROL_INPUT_ENDED))
 		shut(&s->control); /* the end-of-file will do */
+	shut(&s->in.in.fd);
+	shut(&s->in.out.fd);
 	if (!s->over)
 		s->over = now();
 }
@@ -3603,9 +3610,9 @@ static void stop_server(struct shim *s)
 	s->server = GOING_DOWN;
 	s->in.held = true;
 	s->out.whole_lines = true;
-	shut(&s->in.out.fd);
 	if (!tell(s, CONTROL_INPUT_ENDED))
 		shut(&s->control);
+	shut(&s->in.out.fd); /* after that: see end() */
 	s->over = now();
 }
 
@@ -4020,8 +4027,7 @@ static void find_sessions(void)
 /* Adds the command that the session of P runs: what follows our own options. */
 static void add_command(struct text *t, const struct process *p)
 {
-	static char words[16384];
-	char path[32], *argv[256];
+	char path[32], words[16384], *argv[256];
 	int argc = 0;
 
 	snprintf(path, sizeof path, "/proc/%d/cmdline", (int)p->pid);
@@ -4095,9 +4101,10 @@ static void add_session(struct text *t, const struct session *s)
 	add(t, "\n", 1);
 }
 
-__attribute__((noreturn)) static void list_sessions(void)
+/* Inlined into main, its variables would cost every session's stack some pages. */
+__attribute__((noreturn, noinline)) static void list_sessions(void)
 {
-	static char bytes[131072];
+	char bytes[131072];
 
 	find_sessions();
 	if (opt.json)
