@@ -4104,7 +4104,7 @@ static void add_session(struct text *t, const struct session *s)
 /* Inlined into main, its variables would cost every session's stack some pages. */
 __attribute__((noreturn, noinline)) static void list_sessions(void)
 {
-	char bytes[131072];
+	struct text t = {map_memory(RECORD, MAP_PRIVATE), RECORD, 0};
 
 	find_sessions();
 	if (opt.json)
@@ -4113,7 +4113,7 @@ __attribute__((noreturn, noinline)) static void list_sessions(void)
 		puts("    PID  CLIENT                      AGE  STATE        PROCS       MEMORY  "
 		     "COMMAND");
 	for (size_t i = 0; i < host.nsessions; i++) {
-		struct text t = {bytes, sizeof bytes, 0};
+		t.length = 0;
 		if (opt.json && i > 0)
 			putchar(',');
 		add_session(&t, &host.sessions[i]);
