@@ -198,7 +198,7 @@ dropped() {
 	succeeds
 	answered "$2"
 	nothing_left
-	has 'mcp-reap.*: launcher-dropped .*command=npm' err
+	has 'mcp-reap.*: launcher-dropped .*command="npm exec' err
 	has 'mcp-reap.*: done status=0' err
 }
 
@@ -330,7 +330,7 @@ works_again() {
 	: >go
 	succeeds
 	nothing_left
-	(($(grep -c 'launcher-dropped .*command=npm' err) == 3))
+	(($(grep -c 'launcher-dropped .*command="npm exec' err) == 3))
 	(($(grep -c 'idle-start ' err) == 2))
 }
 tools_twice() {
