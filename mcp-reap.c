@@ -535,9 +535,9 @@ struct watch {
 
 static void stop_trace(const char *why)
 {
-	if (!shared->trace_failed)
+	/* Both of our processes may come to it at the same time. */
+	if (!__atomic_exchange_n(&shared->trace_failed, true, __ATOMIC_RELAXED))
 		complain("trace: %s: %s: no more is traced", opt.trace, why);
-	shared->trace_failed = true;
 	if (trace.fd > STDERR_FILENO)
 		close(trace.fd);
 	trace.fd = -1;
