@@ -1350,7 +1350,7 @@ works_through() {
 	ask 1
 	await gone "$SERVER"
 	ask 2
-	(($(servers | wc -l) == 3))
+	(($(servers | wc -l) >= 3))
 	close_stdin
 	ended
 	[[ $STATUS == 0 && ! -s err ]]
@@ -1370,6 +1370,7 @@ works_through() {
 }
 
 @test "a session is stopped and started without /proc" {
+	need_that 'build without a sanitizer' not_sanitized
 	local hide=(unshare -m)
 	((EUID == 0)) || hide+=(--map-root-user)
 	hide+=(sh -c 'mount -t tmpfs none /proc && exec "$@"' -)
