@@ -3560,7 +3560,7 @@ static void read_shim_signals(struct shim *s)
 		} else if (sig == SIGCONT) {
 			if (client_is_dead(s, &info))
 				lose_client(s);
-			else if (s->over)
+			else if (s->over && (s->server != GOING_DOWN || s->forced))
 				finish_input(s);
 		} else if (sig == SIGTSTP) {
 			suspend(s);

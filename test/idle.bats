@@ -661,6 +661,15 @@ being_stopped() {
 	nothing_left
 }
 
+@test "SIGCONT while the server is being stopped does not cost the session its client" {
+	start -g 1 -k 0.2 "${IDLE[@]}" -- "$FIX/mcp" log=log deaf
+	hello
+	await grep -q EOF log
+	kill -CONT "$SHIM"
+	await asleep
+	ask 1
+}
+
 @test "a message and the end of input while the server is being stopped: it is answered by a new one" {
 	start -g 1 -k 0.2 "${IDLE[@]}" -- "$FIX/mcp" log=log deaf
 	hello
