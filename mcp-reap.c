@@ -2678,6 +2678,13 @@ static enum flow splice_step(struct lane *l)
 	return FLOW_WAIT;
 }
 
+/* No more is to come: what is undecided is all there is of its line. */
+static void decide_rest(struct lane *l)
+{
+	l->cut = l->looked = l->end;
+	l->to = l->whole_lines ? NULL : &l->out;
+}
+
 /* One read behind what the lane holds, of which nothing is decided. */
 static enum flow fill(struct lane *l)
 {
@@ -2695,9 +2702,8 @@ static enum flow fill(struct lane *l)
 		l->start = l->cut = 0;
 	}
 	ssize_t n = take(&l->in, l->buffer->bytes + l->end, most - l->end);
-	if (n == 0 && l->end > 0) { /* the undecided end of it */
-		l->cut = l->end;
-		l->to = l->whole_lines ? NULL : &l->out;
+	if (n == 0 && l->end > 0) {
+		decide_rest(l);
 		return FLOW_MORE;
 	}
 	if (n <= 0) {
@@ -3253,17 +3259,6 @@ static void pump_input(struct shim *s)
 	}
 }
 
-/* Reads no more of the server's output, of which some may be undecided. */
-static void lose_server_output(struct shim *s)
-{
-	if (s->out.buffer) {
-		s->out.cut = s->out.looked = s->out.end;
-		s->out.to = &s->out.out;
-		give(&s->out.out, s->out.buffer->bytes + s->out.start, s->out.end - s->out.start);
-	}
-	shut(&s->out.in.fd);
-}
-
 static void pump_output(struct shim *s)
 {
 	if (!s->reaper)
@@ -3285,8 +3280,14 @@ static void pump_output(struct shim *s)
 		break;
 	case FLOW_WAIT:
 		/* Someone outside of the tree may hold the pipe open. */
-		if (!s->reaper && !s->out.full && !ready(s->out.in.fd, POLLIN))
-			lose_server_output(s);
+		if (s->reaper || s->out.full || ready(s->out.in.fd, POLLIN))
+			break;
+		if (s->out.buffer) {
+			decide_rest(&s->out);
+			pump_output(s);
+		} else {
+			shut(&s->out.in.fd);
+		}
 		break;
 	}
 }
