@@ -527,6 +527,7 @@ kill_reaper() {
 	for ms in {0..20}; do
 		launch "$FIX/client" "sleep=$ms" die -- "$MCP_REAP" -g 0 -k 0 -- "$FIX/server" "${STUBBORN[@]}"
 		nothing_left
+		has '^client: child '
 	done
 }
 

@@ -185,7 +185,10 @@ nothing_left() {
 		show_marked
 		return 1
 	fi
-	await unmarked
+	await unmarked || {
+		show_marked
+		return 1
+	}
 }
 
 # Milliseconds since the epoch, the clock of the fixture's log.
