@@ -3161,9 +3161,12 @@ static void end(struct shim *s)
 		s->over = now();
 }
 
+/* Says why the session ends, if this is the first that we know of. */
 static void say_reason(const struct shim *s, const char *reason, const char *detail)
 {
-	if (!s->over && !s->input_ended && s->reaper)
+	bool goes_on = s->reaper || s->server == GOING_DOWN;
+
+	if (goes_on && !s->forced && !s->input_ended)
 		event_end(reason, detail);
 }
 
@@ -3335,6 +3338,7 @@ static void go_on_restoring(struct shim *s)
 	talk.answered = false;
 	if (talk.mismatch) {
 		complain("idle-stop: the new server answers initialize with %s", talk.mismatch);
+		say_reason(s, "not-restored", "");
 		s->forced = true;
 		end(s);
 	} else if (talk.awaited == SET_LEVEL) {
@@ -3418,9 +3422,9 @@ static void sweep(struct shim *s)
 
 static void lose_reaper(struct shim *s, int status)
 {
+	if (!WIFEXITED(status))
+		say_reason(s, "reaper-died", "");
 	s->reaper = 0;
-	if (!s->over && !WIFEXITED(status))
-		event_end("reaper-died", "");
 	shut(&s->control);
 	if (WIFEXITED(status)) {
 		s->status = WEXITSTATUS(status);
@@ -3653,6 +3657,7 @@ static bool ends_sleep(struct shim *s, const struct signalfd_siginfo *info)
 	int sig = (int)info->ssi_signo;
 
 	if (sigismember(&ending_signals, sig)) {
+		say_reason(s, "signal-", signal_name(sig));
 		s->status = 128 + sig;
 		s->interrupted = sig == SIGINT && info->ssi_code == SI_KERNEL;
 		return true;
@@ -3661,7 +3666,9 @@ static bool ends_sleep(struct shim *s, const struct signalfd_siginfo *info)
 		collect_children(s);
 	else if (sig == SIGTSTP)
 		suspend(s);
-	return (sig == SIGCONT && client_is_dead(s, info)) || s->forced;
+	else if (sig == SIGCONT && client_is_dead(s, info))
+		lose_client(s);
+	return s->forced;
 }
 
 /* Whether the client has sent something, and not just the end. */
@@ -3682,6 +3689,7 @@ static bool may_start_again(struct shim *s)
 		return false;
 	if (talk.route == TO_CLIENT) {
 		complain("idle-stop: the server was stopped in the middle of a long line");
+		say_reason(s, "not-restored", "");
 		return false;
 	}
 	begin_line(&talk.from[SERVER]);
@@ -3697,7 +3705,7 @@ static bool sleep_until_message(struct shim *s)
 	struct signalfd_siginfo info;
 	bool message = false, over = false;
 
-	event("idle-stop memory=%lldKiB", (long long)s->memory);
+	event("idle-stop memory=%lld", (long long)s->memory * 1024);
 	prctl(PR_SET_NAME, NAME_IDLE);
 	if (shared) {
 		shared->idle_stops++;
@@ -3716,14 +3724,20 @@ static bool sleep_until_message(struct shim *s)
 			continue;
 		while (!over && read(s->signals, &info, sizeof info) == sizeof info)
 			over = ends_sleep(s, &info);
-		if (fds[2].revents & (POLLERR | POLLHUP | POLLNVAL))
+		if (over)
+			break;
+		if (fds[2].revents & (POLLERR | POLLHUP | POLLNVAL)) {
+			say_reason(s, "stdout-closed", "");
 			over = true;
-		if (fds[1].revents)
+		} else if (fds[1].revents) {
 			message = has_message(s, fds[1].revents);
-		over = over || (fds[1].revents && !message);
+			if (!message)
+				note_input_ended(s);
+			over = !message;
+		}
 	}
 	prctl(PR_SET_NAME, "mcp-reap");
-	return message && !over;
+	return message;
 }
 
 /* Whether the session is over, but for output that nobody takes. */

@@ -1330,7 +1330,7 @@ race() {
 	ask 1
 	await asleep
 	cat err
-	(($(grep -c "^mcp-reap\[$SHIM\]: idle-stop memory=[1-9][0-9]*KiB$" err) == 2))
+	(($(grep -c "^mcp-reap\[$SHIM\]: idle-stop memory=[1-9][0-9]*$" err) == 2))
 	(($(grep -c "^mcp-reap\[$SHIM\]: idle-start seconds=[0-9.]*$" err) == 1))
 }
 

@@ -460,6 +460,40 @@ stats() {
 	stats '.reason == "reaper-died" and .status == 125'
 }
 
+# ends_asleep REASON STATUS COMMAND...: so does a session whose server is stopped when the command comes.
+ends_asleep() {
+	start -i 0.2 --stats=json -- sh -c 'while read -r line; do echo "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}"; done'
+	say '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+	await lists '.state == "idle-stopped"'
+	"${@:3}"
+	ended
+	stats ".idle_stops == 1 and .reason == \"$1\" and .status == $2"
+}
+
+@test "--stats gives the reason for an end that comes while the server is stopped" {
+	need jq
+	ends_asleep stdin-closed 0 close_stdin
+	ends_asleep signal-TERM 143 eval 'kill -TERM "$SHIM"'
+}
+
+@test "--stats gives the reason when the client dies, or takes no more output, while the server is stopped" {
+	need jq
+	local steps
+	for steps in die close-stdout; do
+		rm -f go
+		MCP_REAP_OPTIONS=--stats=json client send='{"jsonrpc":"2.0","id":1,"method":"tools/list"}' \
+			expect='{"jsonrpc' until=go "$steps" sleep=20000 -- -i 0.2 -- \
+			sh -c 'while read -r line; do echo "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}"; done'
+		await lists '.state == "idle-stopped"'
+		touch go
+		await gone "$SHIM"
+		[[ $steps == die ]] || kill -KILL "$CLIENT"
+		await test -s err
+		stats ".idle_stops == 1 and (.reason | IN(\"client-died\", \"stdin-closed\", \"stdout-closed\"))"
+	done
+	stats '.reason == "stdout-closed"'
+}
+
 @test "--stats has the processor time of what was reaped" {
 	need jq
 	mcp_reap --stats=json -- sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done' </dev/null 2>err
