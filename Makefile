@@ -15,9 +15,9 @@ ZSHDIR = $(PREFIX)/share/zsh/site-functions
 FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
 INSTALL = install
 
-# The binary that the tests run, how many of them at a time, and which files of the suite.
+# The binary that the tests run, how many of them at a time (they mostly wait), and which files of the suite.
 MCP_REAP = $(CURDIR)/mcp-reap
-JOBS = 4
+JOBS = 8
 SUITE ?= test
 FIXTURES = $(patsubst test/fixtures/%.c,test/bin/%,$(wildcard test/fixtures/*.c))
 # bats runs in parallel only where GNU parallel (moreutils have another one of that name) and flock are installed.
