@@ -238,6 +238,18 @@ __attribute__((noreturn)) static void fail(const char *what)
 	exit(EXIT_OURS);
 }
 
+/* To stdout, where no session is.  Without stdio, whose buffers would cost each
+ * process of a static build a page. */
+__attribute__((format(printf, 1, 2))) static void print(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	if (vdprintf(STDOUT_FILENO, format, args) < 0)
+		fail("stdout");
+	va_end(args);
+}
+
 /* The name of SIG without "SIG", or its number; valid until the next call. */
 static const char *signal_name(int sig)
 {
@@ -2549,7 +2561,6 @@ static size_t scan(struct scanner *s, const char *bytes, size_t n)
 enum {
 	CHUNK = 65536, /* bytes: a pipe's capacity */
 	TURN = 16,     /* chunks, before the other direction gets its turn */
-	KEPT = 4096,   /* bytes: not worth giving back, nor a splice */
 };
 
 /* One end of a lane, and what keeps us from waiting on it. */
@@ -2564,15 +2575,20 @@ struct end {
 
 /*
  * Where the bytes of a lane are from its read to its write.  A lane has one only
- * while it holds bytes, so most often both use the first, and one page of it.
+ * while it holds bytes, so most often both use the first, and one page of it,
+ * this header included.  All zeroes is an empty one.
  */
 struct buffer {
-	char *bytes; /* CHUNK of them, in the memory that main reserves */
-	size_t touched;
+	alignas(4096) size_t touched;
 	bool in_use;
+	char bytes[CHUNK];
 };
 
-static struct buffer buffers[2]; /* one a lane, at most */
+/* Bytes of a page: not worth giving back, nor a splice. */
+enum { KEPT = 4096 - offsetof(struct buffer, bytes) };
+
+enum { BUFFERS = 2 }; /* one a lane, at most */
+static struct buffer *buffers;
 
 struct lane {
 	struct end in, out;
@@ -2616,12 +2632,9 @@ static bool worth_giving_back(const struct buffer *b)
  * back once nothing has passed for a moment. */
 static void give_memory_back(void)
 {
-	for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
-		if (!worth_giving_back(&buffers[i]))
-			continue;
-		madvise(buffers[i].bytes, CHUNK, MADV_DONTNEED);
-		buffers[i].touched = 0;
-	}
+	for (size_t i = 0; i < BUFFERS; i++)
+		if (worth_giving_back(&buffers[i]))
+			madvise(&buffers[i], sizeof buffers[i], MADV_DONTNEED);
 }
 
 static ssize_t take(const struct end *e, char *buf, size_t size)
@@ -2817,19 +2830,18 @@ static const char *const kept_methods[KEPT_LINES] = {
 	[SET_LEVEL] = "logging/setLevel",
 };
 
-/* In the memory that main reserves: what is not used costs nothing. */
-struct notes {
-	struct id pending[2][PENDING_MAX]; /* by the side that asked */
-	uint64_t uris[URIS_MAX];
-	char line[KEPT_MAX];                            /* of the client, as far as it has come */
-	alignas(4096) char kept[KEPT_LINES * KEPT_MAX]; /* the lines, one after the other */
-};
-
 enum route { UNDECIDED, TO_CLIENT, TO_STDERR, TO_US };
 
-static struct {
+/* Both in the memory that main reserves: pages that are not used cost nothing. */
+struct notes {
+	alignas(4096) char line[KEPT_MAX]; /* of the client, as far as it has come */
+	char kept[KEPT_LINES * KEPT_MAX];  /* the lines, one after the other */
+	struct id pending[2][PENDING_MAX]; /* by the side that asked */
+	uint64_t uris[URIS_MAX];
+};
+
+struct talk {
 	struct scanner from[2];
-	struct notes *notes;
 	size_t npending[2], nuris;
 	size_t line_size; /* of notes->line; KEPT_MAX: too long */
 	size_t kept_size[KEPT_LINES];
@@ -2844,13 +2856,16 @@ static struct {
 	bool first_message;     /* a whole one has come from the server */
 	enum route route;       /* of the server's line */
 	struct end to_stderr;
-} talk = {.awaited = KEPT_LINES};
+};
+
+static struct notes *notes;
+static struct talk *talk;
 
 static void have_doubt(const char *why)
 {
-	if (talk.doubt || opt.idle_stop < 0)
+	if (talk->doubt || opt.idle_stop < 0)
 		return;
-	talk.doubt = why;
+	talk->doubt = why;
 	event("idle-stop-off reason=%s", why);
 }
 
@@ -2861,19 +2876,19 @@ static bool same_id(const struct id *a, const struct id *b)
 
 static void add_pending(enum side side, const struct id *id)
 {
-	if (talk.npending[side] == PENDING_MAX)
+	if (talk->npending[side] == PENDING_MAX)
 		have_doubt("too-many-requests");
 	else
-		talk.notes->pending[side][talk.npending[side]++] = *id;
+		notes->pending[side][talk->npending[side]++] = *id;
 }
 
 static void settle(enum side side, const struct id *id)
 {
-	struct id *pending = talk.notes->pending[side];
+	struct id *pending = notes->pending[side];
 
-	for (size_t i = 0; i < talk.npending[side]; i++) {
+	for (size_t i = 0; i < talk->npending[side]; i++) {
 		if (same_id(&pending[i], id)) {
-			pending[i] = pending[--talk.npending[side]];
+			pending[i] = pending[--talk->npending[side]];
 			return;
 		}
 	}
@@ -2881,20 +2896,20 @@ static void settle(enum side side, const struct id *id)
 
 static void subscribe(uint64_t uri)
 {
-	for (size_t i = 0; i < talk.nuris; i++)
-		if (talk.notes->uris[i] == uri)
+	for (size_t i = 0; i < talk->nuris; i++)
+		if (notes->uris[i] == uri)
 			return;
-	if (talk.nuris == URIS_MAX)
+	if (talk->nuris == URIS_MAX)
 		have_doubt("too-many-subscriptions");
 	else
-		talk.notes->uris[talk.nuris++] = uri;
+		notes->uris[talk->nuris++] = uri;
 }
 
 static void unsubscribe(uint64_t uri)
 {
-	for (size_t i = 0; i < talk.nuris; i++)
-		if (talk.notes->uris[i] == uri)
-			talk.notes->uris[i] = talk.notes->uris[--talk.nuris];
+	for (size_t i = 0; i < talk->nuris; i++)
+		if (notes->uris[i] == uri)
+			notes->uris[i] = notes->uris[--talk->nuris];
 }
 
 /* Notes a request or a notification of SIDE, just scanned. */
@@ -2911,12 +2926,12 @@ static void note_call(enum side side, const struct scanner *m)
 	if (side == SERVER)
 		return;
 	if (request && strcmp(m->method, "initialize") == 0)
-		talk.handshake = INITIALIZING;
-	else if (talk.handshake == ANSWERED && !request &&
+		talk->handshake = INITIALIZING;
+	else if (talk->handshake == ANSWERED && !request &&
 		 strcmp(m->method, kept_methods[INITIALIZED]) == 0)
-		talk.handshake = HANDSHAKEN;
-	else if (talk.handshake == NOTHING_SAID)
-		talk.handshake = STATELESS;
+		talk->handshake = HANDSHAKEN;
+	else if (talk->handshake == NOTHING_SAID)
+		talk->handshake = STATELESS;
 	if (strcmp(m->method, "resources/subscribe") == 0)
 		subscribe(m->uri);
 	else if (strcmp(m->method, "resources/unsubscribe") == 0)
@@ -2927,17 +2942,17 @@ static void note_call(enum side side, const struct scanner *m)
 static void note_answer(enum side side, const struct scanner *m)
 {
 	settle(side == CLIENT ? SERVER : CLIENT, &m->id);
-	if (side == SERVER && talk.handshake == INITIALIZING &&
-	    same_id(&m->id, &talk.kept_id[INITIALIZE])) {
-		talk.handshake = m->seen & RESULT ? ANSWERED : NOTHING_SAID;
-		memcpy(talk.version, m->version, sizeof talk.version);
+	if (side == SERVER && talk->handshake == INITIALIZING &&
+	    same_id(&m->id, &talk->kept_id[INITIALIZE])) {
+		talk->handshake = m->seen & RESULT ? ANSWERED : NOTHING_SAID;
+		memcpy(talk->version, m->version, sizeof talk->version);
 	}
 }
 
 /* Notes the line of SIDE that its scanner has come to the end of. */
 static void note_line(enum side side)
 {
-	const struct scanner *m = &talk.from[side];
+	const struct scanner *m = &talk->from[side];
 	bool call = m->seen & METHOD, answer = m->seen & (RESULT | ERROR);
 
 	/* A call with an id of null may be answered, or not. */
@@ -2952,17 +2967,17 @@ static void note_line(enum side side)
 /* Where the kept LINE begins; of KEPT_LINES, where all of them end. */
 static char *kept_line(int line)
 {
-	char *at = talk.notes->kept;
+	char *at = notes->kept;
 
 	for (int i = 0; i < line; i++)
-		at += talk.kept_size[i];
+		at += talk->kept_size[i];
 	return at;
 }
 
 /* Keeps the client's LINE of SIZE bytes, just scanned, if a new server needs it. */
 static void keep_line(const char *line, size_t size)
 {
-	const struct scanner *m = &talk.from[CLIENT];
+	const struct scanner *m = &talk->from[CLIENT];
 
 	for (int i = 0; m->object && i < KEPT_LINES; i++) {
 		if (strcmp(m->method, kept_methods[i]) != 0)
@@ -2971,45 +2986,45 @@ static void keep_line(const char *line, size_t size)
 			have_doubt("long-line");
 			return;
 		}
-		char *at = kept_line(i), *next = at + talk.kept_size[i];
+		char *at = kept_line(i), *next = at + talk->kept_size[i];
 		memmove(at + size, next, (size_t)(kept_line(KEPT_LINES) - next));
 		memcpy(at, line, size);
-		talk.kept_size[i] = size;
-		talk.kept_id[i] = m->id;
+		talk->kept_size[i] = size;
+		talk->kept_id[i] = m->id;
 	}
 }
 
 /* A part of the client's line that is not over, or the rest of such a one. */
 static void add_to_line(const char *bytes, size_t n)
 {
-	size_t room = KEPT_MAX - talk.line_size;
+	size_t room = KEPT_MAX - talk->line_size;
 
-	memcpy(talk.notes->line + talk.line_size, bytes, n < room ? n : room);
-	talk.line_size += n < room ? n : room;
+	memcpy(notes->line + talk->line_size, bytes, n < room ? n : room);
+	talk->line_size += n < room ? n : room;
 }
 
 /* The client's lines are only noted. */
 static void look_at_input(struct lane *l)
 {
-	struct scanner *m = &talk.from[CLIENT];
+	struct scanner *m = &talk->from[CLIENT];
 
 	while (l->looked < l->end) {
 		const char *bytes = l->buffer->bytes + l->looked;
 		size_t n = scan(m, bytes, l->end - l->looked);
 
 		l->looked += n;
-		if (!m->over || talk.line_size > 0)
+		if (!m->over || talk->line_size > 0)
 			add_to_line(bytes, n);
 		if (!m->over)
 			break;
-		if (talk.line_size > 0)
-			keep_line(talk.notes->line, talk.line_size);
+		if (talk->line_size > 0)
+			keep_line(notes->line, talk->line_size);
 		else
 			keep_line(bytes, n);
 		note_line(CLIENT);
-		if (talk.line_size > KEPT)
-			madvise(talk.notes->line, KEPT_MAX, MADV_DONTNEED);
-		talk.line_size = 0;
+		if (talk->line_size > KEPT)
+			madvise(notes->line, KEPT_MAX, MADV_DONTNEED);
+		talk->line_size = 0;
 	}
 	l->cut = l->end;
 	l->to = &l->out;
@@ -3018,13 +3033,13 @@ static void look_at_input(struct lane *l)
 /* Compares the answer to the replayed initialize with what it was. */
 static void note_our_answer(const struct scanner *m)
 {
-	talk.answered = true;
-	if (talk.awaited != INITIALIZE)
+	talk->answered = true;
+	if (talk->awaited != INITIALIZE)
 		return;
 	if (m->seen & ERROR)
-		talk.mismatch = "an error";
-	else if (strcmp(m->version, talk.version) != 0)
-		talk.mismatch = "another protocolVersion";
+		talk->mismatch = "an error";
+	else if (strcmp(m->version, talk->version) != 0)
+		talk->mismatch = "another protocolVersion";
 }
 
 /* Where the line goes that the server is writing: for --json-only as soon as its
@@ -3038,11 +3053,11 @@ static enum route route_of(const struct scanner *m, bool full, bool whole_lines)
 		return full ? TO_CLIENT : UNDECIDED;
 	if (whole_lines && !m->over && !full)
 		return UNDECIDED;
-	if (talk.awaited == KEPT_LINES)
+	if (talk->awaited == KEPT_LINES)
 		return TO_CLIENT;
 	if (m->over) {
 		bool ours = m->object && !(m->seen & METHOD) && m->seen & (RESULT | ERROR) &&
-			    same_id(&m->id, &talk.kept_id[talk.awaited]);
+			    same_id(&m->id, &talk->kept_id[talk->awaited]);
 		return ours ? TO_US : TO_CLIENT;
 	}
 	if (full) /* the only answer that can come now is that */
@@ -3053,28 +3068,28 @@ static enum route route_of(const struct scanner *m, bool full, bool whole_lines)
 /* The server's lines go where they belong. */
 static void look_at_output(struct lane *l)
 {
-	struct scanner *m = &talk.from[SERVER];
+	struct scanner *m = &talk->from[SERVER];
 
 	while (l->looked < l->end) {
 		l->looked += scan(m, l->buffer->bytes + l->looked, l->end - l->looked);
-		if (talk.route == UNDECIDED)
-			talk.route = route_of(m, l->end - l->start == CHUNK, l->whole_lines);
-		if (talk.route == UNDECIDED)
+		if (talk->route == UNDECIDED)
+			talk->route = route_of(m, l->end - l->start == CHUNK, l->whole_lines);
+		if (talk->route == UNDECIDED)
 			return;
-		l->to = talk.route == TO_CLIENT   ? &l->out
-			: talk.route == TO_STDERR ? &talk.to_stderr
-						  : NULL;
+		l->to = talk->route == TO_CLIENT   ? &l->out
+			: talk->route == TO_STDERR ? &talk->to_stderr
+						   : NULL;
 		l->cut = l->looked;
 		if (m->over) {
-			if (talk.route == TO_CLIENT && opt.idle_stop >= 0)
+			if (talk->route == TO_CLIENT && opt.idle_stop >= 0)
 				note_line(SERVER);
-			else if (talk.route == TO_US)
+			else if (talk->route == TO_US)
 				note_our_answer(m);
 			if (m->object)
-				talk.first_message = true;
-			talk.route = UNDECIDED;
+				talk->first_message = true;
+			talk->route = UNDECIDED;
 		}
-		if (opt.json_only || talk.awaited != KEPT_LINES || l->whole_lines)
+		if (opt.json_only || talk->awaited != KEPT_LINES || l->whole_lines)
 			return; /* the next line may go elsewhere */
 	}
 }
@@ -3082,9 +3097,9 @@ static void look_at_output(struct lane *l)
 /* Whether anything is awaited by anybody, as far as the messages tell. */
 static bool may_be_stopped(void)
 {
-	return !talk.doubt && (talk.handshake == STATELESS || talk.handshake == HANDSHAKEN) &&
-	       talk.npending[CLIENT] + talk.npending[SERVER] + talk.nuris == 0 &&
-	       !in_line(&talk.from[CLIENT]) && !in_line(&talk.from[SERVER]);
+	return !talk->doubt && (talk->handshake == STATELESS || talk->handshake == HANDSHAKEN) &&
+	       talk->npending[CLIENT] + talk->npending[SERVER] + talk->nuris == 0 &&
+	       !in_line(&talk->from[CLIENT]) && !in_line(&talk->from[SERVER]);
 }
 
 /* ---- Shim --------------------------------------------------------------- */
@@ -3310,7 +3325,7 @@ static void replay(struct shim *s, int from, int to)
 
 static void go_on(struct shim *s)
 {
-	talk.awaited = KEPT_LINES;
+	talk->awaited = KEPT_LINES;
 	s->server = UP;
 	s->in.held = false;
 	event("idle-start seconds=%.3f", (double)(now() - s->called) / 1000);
@@ -3321,31 +3336,31 @@ static void go_on(struct shim *s)
 static void restore(struct shim *s)
 {
 	s->called = now();
-	if (talk.handshake == STATELESS) {
+	if (talk->handshake == STATELESS) {
 		go_on(s);
 		return;
 	}
 	s->server = COMING_UP;
-	talk.awaited = INITIALIZE;
+	talk->awaited = INITIALIZE;
 	replay(s, INITIALIZE, INITIALIZE);
 }
 
 /* The new server has answered what it was sent by us. */
 static void go_on_restoring(struct shim *s)
 {
-	bool level = talk.kept_size[SET_LEVEL] > 0;
+	bool level = talk->kept_size[SET_LEVEL] > 0;
 
-	talk.answered = false;
-	if (talk.mismatch) {
-		complain("idle-stop: the new server answers initialize with %s", talk.mismatch);
+	talk->answered = false;
+	if (talk->mismatch) {
+		complain("idle-stop: the new server answers initialize with %s", talk->mismatch);
 		say_reason(s, "not-restored", "");
 		s->forced = true;
 		end(s);
-	} else if (talk.awaited == SET_LEVEL) {
+	} else if (talk->awaited == SET_LEVEL) {
 		go_on(s);
 	} else {
 		replay(s, INITIALIZED, level ? SET_LEVEL : INITIALIZED);
-		talk.awaited = level ? SET_LEVEL : KEPT_LINES;
+		talk->awaited = level ? SET_LEVEL : KEPT_LINES;
 		if (!level)
 			go_on(s);
 	}
@@ -3354,7 +3369,7 @@ static void go_on_restoring(struct shim *s)
 /* For --drop-launcher; with nothing else to look for, the bytes pass unseen. */
 static void note_first_message(struct shim *s)
 {
-	talk.first_message = false;
+	talk->first_message = false;
 	if (opt.drop_launcher && !s->server_sent_message)
 		tell(s, CONTROL_FIRST_MESSAGE);
 	s->server_sent_message = true;
@@ -3394,9 +3409,9 @@ static void relay_output(struct shim *s, int in, int out)
 	} else if (in || out) {
 		pump_output(s);
 	}
-	if (talk.answered)
+	if (talk->answered)
 		go_on_restoring(s);
-	if (talk.first_message && s->out.look)
+	if (talk->first_message && s->out.look)
 		note_first_message(s);
 }
 
@@ -3643,9 +3658,9 @@ static int forget_text(struct dl_phdr_info *object, size_t size, void *arg)
  * nothing runs: one process is left, and shall be small. */
 static void forget_all_but_kept_lines(void)
 {
-	for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
-		madvise(buffers[i].bytes, CHUNK, MADV_DONTNEED);
-	madvise(talk.notes, offsetof(struct notes, kept), MADV_DONTNEED);
+	madvise(buffers, BUFFERS * sizeof *buffers, MADV_DONTNEED);
+	madvise(notes->line, sizeof notes->line, MADV_DONTNEED);
+	madvise(notes->pending, sizeof *notes - offsetof(struct notes, pending), MADV_DONTNEED);
 	if (ninherited == 0)
 		madvise(found, FOUND_MAX * sizeof *found, MADV_DONTNEED);
 	dl_iterate_phdr(forget_text, NULL);
@@ -3687,13 +3702,13 @@ static bool may_start_again(struct shim *s)
 {
 	if (s->forced || s->relay_failed || s->out.out.fd < 0)
 		return false;
-	if (talk.route == TO_CLIENT) {
+	if (talk->route == TO_CLIENT) {
 		complain("idle-stop: the server was stopped in the middle of a long line");
 		say_reason(s, "not-restored", "");
 		return false;
 	}
-	begin_line(&talk.from[SERVER]);
-	talk.route = UNDECIDED;
+	begin_line(&talk->from[SERVER]);
+	talk->route = UNDECIDED;
 	s->out.whole_lines = false;
 	return true;
 }
@@ -3828,7 +3843,7 @@ static void relay_session(struct shim *s)
 		if (may_give_up(s) && now() >= s->progress + STUCK_MAX) {
 			if (s->forced)
 				break;
-			talk.to_stderr.fd = -1; /* what follows may be for stdout */
+			talk->to_stderr.fd = -1; /* what follows may be for stdout */
 			pump_output(s);
 		}
 	}
@@ -4123,26 +4138,24 @@ __attribute__((noreturn, noinline)) static void list_sessions(void)
 
 	find_sessions();
 	if (opt.json)
-		fputs("{\"sessions\":[", stdout);
+		print("{\"sessions\":[");
 	else if (host.nsessions)
-		puts("    PID  CLIENT                      AGE  STATE        PROCS       MEMORY  "
-		     "COMMAND");
+		print("    PID  CLIENT                      AGE  STATE        PROCS       MEMORY  "
+		      "COMMAND\n");
 	for (size_t i = 0; i < host.nsessions; i++) {
 		t.length = 0;
 		if (opt.json && i > 0)
-			putchar(',');
+			add(&t, ",", 1);
 		add_session(&t, &host.sessions[i]);
-		fwrite(t.bytes, 1, t.length, stdout);
+		print("%.*s", (int)t.length, t.bytes);
 	}
 	if (opt.json)
-		printf("],\"processes\":%zu,\"memory\":%lld}\n", host.in_sessions,
-		       (long long)host.memory);
+		print("],\"processes\":%zu,\"memory\":%lld}\n", host.in_sessions,
+		      (long long)host.memory);
 	else
-		printf("%zu session%s, %zu process%s, %.1f MiB\n", host.nsessions,
-		       host.nsessions == 1 ? "" : "s", host.in_sessions,
-		       host.in_sessions == 1 ? "" : "es", (double)host.memory / 1048576);
-	if (fflush(stdout) != 0 || ferror(stdout))
-		fail("stdout");
+		print("%zu session%s, %zu process%s, %.1f MiB\n", host.nsessions,
+		      host.nsessions == 1 ? "" : "s", host.in_sessions,
+		      host.in_sessions == 1 ? "" : "es", (double)host.memory / 1048576);
 	exit(0);
 }
 
@@ -4207,8 +4220,7 @@ static bool parse_format(const char *option, const char *value)
 
 __attribute__((noreturn)) static void print_and_exit(const char *text)
 {
-	if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
-		fail("stdout");
+	print("%s", text);
 	exit(0);
 }
 
@@ -4457,8 +4469,9 @@ __attribute__((noreturn)) static void leave(const struct shim *s)
 /* All the memory that we may come to need: an ending must not depend on some
  * being left then.  Pages cost nothing until they are used. */
 struct memory {
-	char buffers[2][CHUNK];
-	alignas(4096) struct notes notes;
+	struct buffer buffers[BUFFERS];
+	struct notes notes;
+	alignas(4096) struct talk talk;
 	alignas(4096) pid_t found[FOUND_MAX];
 };
 
@@ -4493,8 +4506,10 @@ static void start_server(struct shim *s, int client)
 	s->in.out = server_end(pipes.input[1]);
 	s->out.in = server_end(pipes.output[0]);
 	s->out.look = NULL;
-	if (opt.idle_stop >= 0 || opt.drop_launcher || opt.json_only)
+	if (opt.idle_stop >= 0 || opt.drop_launcher || opt.json_only) {
 		s->out.look = look_at_output;
+		talk->awaited = KEPT_LINES;
+	}
 	s->out.splice = !s->out.look && !shared && is_pipe(s->out.out.fd);
 	fcntl(s->control, F_SETFL, O_NONBLOCK);
 	shut(&client);
@@ -4514,9 +4529,9 @@ int main(int argc, char **argv)
 		list_sessions();
 	struct memory *memory = reserve_memory();
 	found = memory->found;
-	buffers[0].bytes = memory->buffers[0];
-	buffers[1].bytes = memory->buffers[1];
-	talk.notes = &memory->notes;
+	buffers = memory->buffers;
+	notes = &memory->notes;
+	talk = &memory->talk;
 	shim_pid = getpid();
 	begin_watching(&s.from_client, &s.from_server);
 	s.signals = take_signals();
@@ -4543,7 +4558,7 @@ int main(int argc, char **argv)
 	s.in.in = client_end(STDIN_FILENO, O_RDONLY);
 	s.out.out = client_end(STDOUT_FILENO, O_WRONLY);
 	if (opt.json_only)
-		talk.to_stderr = client_end(STDERR_FILENO, O_WRONLY);
+		talk->to_stderr = client_end(STDERR_FILENO, O_WRONLY);
 	else
 		own_description(STDERR_FILENO, O_WRONLY);
 

@@ -93,30 +93,32 @@ static void scan_all(struct findings *f, const char *data, size_t size, size_t c
 /* Both sides take turns with the lines. */
 static void talk_all(const char *data, size_t size)
 {
-	static struct notes notes;
+	static struct notes our_notes;
+	static struct talk our_talk;
 	enum side side = CLIENT;
 
-	talk.notes = &notes;
+	notes = &our_notes;
+	talk = &our_talk;
 	opt.idle_stop = 1;
-	talk.npending[CLIENT] = talk.npending[SERVER] = talk.nuris = 0;
-	talk.handshake = NOTHING_SAID;
-	talk.doubt = NULL;
-	talk.version[0] = '\0';
-	memset(talk.kept_size, 0, sizeof talk.kept_size);
-	memset(talk.from, 0, sizeof talk.from);
+	talk->npending[CLIENT] = talk->npending[SERVER] = talk->nuris = 0;
+	talk->handshake = NOTHING_SAID;
+	talk->doubt = NULL;
+	talk->version[0] = '\0';
+	memset(talk->kept_size, 0, sizeof talk->kept_size);
+	memset(talk->from, 0, sizeof talk->from);
 	while (size > 0) {
-		struct scanner *s = &talk.from[side];
+		struct scanner *s = &talk->from[side];
 		size_t n = scan(s, data, size);
 
 		if (s->over) {
 			if (side == CLIENT)
 				keep_line(data, n);
 			note_line(side);
-			if (!s->object && !talk.doubt)
+			if (!s->object && !talk->doubt)
 				abort();
 			side = side == CLIENT ? SERVER : CLIENT;
 		}
-		if (talk.npending[CLIENT] > PENDING_MAX || talk.npending[SERVER] > PENDING_MAX || talk.nuris > URIS_MAX)
+		if (talk->npending[CLIENT] > PENDING_MAX || talk->npending[SERVER] > PENDING_MAX || talk->nuris > URIS_MAX)
 			abort();
 		data += n;
 		size -= n;
