@@ -109,14 +109,14 @@ inner() {
 
 @test "a session whose server is stopped is listed as idle-stopped, and as running again; --stats has what that gave back" {
 	need jq
-	start -i 0.2 --stats=json -- sh -c 'while read -r line; do echo "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}"; done'
+	start -i 3 --stats=json -- sh -c 'while read -r line; do echo "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}"; done'
 	say '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 	await lists '.state == "idle-stopped" and .processes == 1'
 	say '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 	await lists '.state == "running" and .processes == 3'
 	close_stdin
 	ended
-	stats '.idle_stops == 1 and .memory_given_back > 0 and .reason == "stdin-closed"'
+	stats '.idle_stops >= 1 and .memory_given_back > 0 and .reason == "stdin-closed"'
 }
 
 @test "a session whose shim was killed is listed as ending, without a client" {
