@@ -938,6 +938,42 @@ static bool own_description(int fd, int access)
 	return done;
 }
 
+/*
+ * Pages that come back from their file: code and constants, libc's included.
+ * Starting up maps most of them, and after that few are needed.
+ */
+static struct range {
+	void *from;
+	size_t size;
+} texts[16];
+static size_t ntexts;
+
+/* dl_iterate_phdr(3)'s, before the fork: later, its lock would cost each process
+ * a page of its own. */
+static int note_text(struct dl_phdr_info *object, size_t size, void *arg)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+	(void)size;
+	(void)arg;
+	for (size_t i = 0; i < object->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &object->dlpi_phdr[i];
+		uintptr_t from = (object->dlpi_addr + p->p_vaddr) & ~(page - 1);
+		uintptr_t to = object->dlpi_addr + p->p_vaddr + p->p_memsz;
+
+		if (p->p_type == PT_LOAD && !(p->p_flags & PF_W) &&
+		    ntexts < sizeof texts / sizeof *texts)
+			texts[ntexts++] = (struct range){(void *)from, to - from};
+	}
+	return 0;
+}
+
+static void forget_text(void)
+{
+	for (size_t i = 0; i < ntexts; i++)
+		madvise(texts[i].from, texts[i].size, MADV_DONTNEED);
+}
+
 /* ---- Processes: find, signal ------------------------------------------- */
 
 static int pidfd_open_of(pid_t pid)
@@ -980,13 +1016,23 @@ static int64_t field_of(const char *stat, int n)
 	return at ? strtoll(at, NULL, 10) : -1;
 }
 
-/* PID's parent, or -1. */
-static pid_t parent_of(pid_t pid)
+/* PID's parent, or -1, and the number of its threads. */
+static pid_t parent_and_threads_of(pid_t pid, int64_t *threads)
 {
 	char path[32], stat[512];
 
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	return read_small(path, stat, sizeof stat) ? (pid_t)field_of(stat, 4) : -1;
+	if (!read_small(path, stat, sizeof stat))
+		return -1;
+	*threads = field_of(stat, 20);
+	return (pid_t)field_of(stat, 4);
+}
+
+static pid_t parent_of(pid_t pid)
+{
+	int64_t threads;
+
+	return parent_and_threads_of(pid, &threads);
 }
 
 /* PID's command name as /proc has it, "?" without; valid until the next call. */
@@ -1111,13 +1157,21 @@ static void push_children_by_stat(pid_t parent)
 	closedir(dir);
 }
 
-/* Pushes PARENT's children.  Each thread has a list of its own. */
-static void push_children(pid_t parent)
+/* Pushes PARENT's children.  Each thread has a list of its own; to list the
+ * THREADS, -1 if unknown, takes as long as all else, and most often there is one. */
+static void push_children(pid_t parent, int64_t threads)
 {
 	char path[64];
 
 	if (proc_kind() == PROC_STAT) {
 		push_children_by_stat(parent);
+		return;
+	}
+	if (threads == 1) {
+		snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0)
+			push_listed(fd);
 		return;
 	}
 	snprintf(path, sizeof path, "/proc/%d/task", (int)parent);
@@ -1202,7 +1256,8 @@ static bool signal_one(pid_t pid, int pidfd, int sig)
 /*
  * Signals every descendant of PARENT, children before parents so that none is
  * orphaned, and lost, under the walk.  PARENT_FD is PARENT's pidfd, or -1 where
- * its number is known to stay (our own child).  Returns how many took it.
+ * its number is known to stay (our own child); THREADS how many it had just now, or
+ * -1.  Returns how many took it.
  *
  * No stranger is hit.  CHILD's pidfd is opened, then its parent read: either
  * what the pidfd holds is dead, and no signal does harm, or the number is still
@@ -1213,18 +1268,18 @@ static bool signal_one(pid_t pid, int pidfd, int sig)
  * tree) the number itself is used, which all of the PID space would have to
  * pass by between two system calls to make wrong.
  */
-static size_t signal_below(pid_t parent, int parent_fd, int sig)
+static size_t signal_below(pid_t parent, int parent_fd, int64_t threads, int sig)
 {
 	size_t first = nfound, count = 0;
 
-	push_children(parent);
+	push_children(parent, threads);
 	for (size_t i = first, last = nfound; i < last; i++) {
 		pid_t child = found[i];
 		int fd = pidfd_open_of(child);
 
-		if (parent_of(child) == parent &&
+		if (parent_and_threads_of(child, &threads) == parent &&
 		    (parent_fd < 0 || pidfd_signal(parent_fd, 0) == 0 || errno != ESRCH)) {
-			count += signal_below(child, fd, sig);
+			count += signal_below(child, fd, threads, sig);
 			count += signal_one(child, fd, sig);
 		}
 		shut(&fd);
@@ -1250,7 +1305,7 @@ static size_t signal_tree(int sig)
 	}
 	push_own_children();
 	for (size_t i = first, last = nfound; i < last; i++) {
-		count += signal_below(found[i], -1, sig);
+		count += signal_below(found[i], -1, -1, sig);
 		count += signal_one(found[i], -1, sig);
 	}
 	nfound = first;
@@ -1288,7 +1343,7 @@ static size_t kill_children(void)
 		if (kill(found[i], SIGKILL) == 0)
 			count++;
 		else /* it has changed its user, but what it started may not have */
-			count += signal_below(found[i], -1, SIGKILL);
+			count += signal_below(found[i], -1, -1, SIGKILL);
 	}
 	nfound = first;
 	return count;
@@ -1299,7 +1354,7 @@ static void sample_below(pid_t parent, size_t *count, int64_t *memory)
 {
 	size_t first = nfound;
 
-	push_children(parent);
+	push_children(parent, -1);
 	for (size_t i = first, last = nfound; i < last; i++) {
 		++*count;
 		*memory += memory_of(found[i]);
@@ -1415,7 +1470,7 @@ static pid_t only_child(pid_t pid)
 {
 	size_t first = nfound;
 
-	push_children(pid);
+	push_children(pid, -1);
 	pid_t child = nfound == first + 1 ? found[first] : 0;
 	nfound = first;
 	return child;
@@ -1633,6 +1688,13 @@ static void forget_launcher(struct reaper *r, const siginfo_t *dead)
 	}
 }
 
+/* The server is up, and there will be nothing to do for long. */
+static void note_first_output(struct reaper *r)
+{
+	r->server_spoke = true;
+	forget_text();
+}
+
 static void read_control(struct reaper *r)
 {
 	unsigned char bytes[64];
@@ -1648,7 +1710,7 @@ static void read_control(struct reaper *r)
 		if (bytes[i] == CONTROL_INPUT_ENDED)
 			end_session(r);
 		else if (bytes[i] == CONTROL_SERVER_SPOKE)
-			r->server_spoke = true;
+			note_first_output(r);
 		else if (bytes[i] == CONTROL_FIRST_MESSAGE)
 			drop_launcher(r);
 		else if (bytes[i] == CONTROL_SAMPLE)
@@ -3399,7 +3461,9 @@ static void relay_input(struct shim *s, int in, int out)
 
 static void relay_output(struct shim *s, int in, int out)
 {
-	if (in & POLLIN && !s->server_spoke) {
+	bool first = in & POLLIN && !s->server_spoke;
+
+	if (first) {
 		s->server_spoke = true;
 		tell(s, CONTROL_SERVER_SPOKE);
 	}
@@ -3413,6 +3477,8 @@ static void relay_output(struct shim *s, int in, int out)
 		go_on_restoring(s);
 	if (talk->first_message && s->out.look)
 		note_first_message(s);
+	if (first)
+		forget_text();
 }
 
 /* The reaper has been killed, which took the server along (PR_SET_PDEATHSIG);
@@ -3605,7 +3671,7 @@ static int64_t memory_below(pid_t pid)
 	size_t first = nfound;
 	int64_t sum = 0;
 
-	push_children(pid);
+	push_children(pid, -1);
 	for (size_t i = first, last = nfound; i < last; i++)
 		sum += memory_of(found[i]) + memory_below(found[i]);
 	nfound = first;
@@ -3636,24 +3702,6 @@ static void stop_server(struct shim *s)
 	s->over = now();
 }
 
-/* dl_iterate_phdr(3)'s: lets go of pages that come back from their file. */
-static int forget_text(struct dl_phdr_info *object, size_t size, void *arg)
-{
-	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-
-	(void)size;
-	(void)arg;
-	for (size_t i = 0; i < object->dlpi_phnum; i++) {
-		const ElfW(Phdr) *p = &object->dlpi_phdr[i];
-		uintptr_t from = (object->dlpi_addr + p->p_vaddr) & ~(page - 1);
-		uintptr_t to = object->dlpi_addr + p->p_vaddr + p->p_memsz;
-
-		if (p->p_type == PT_LOAD && !(p->p_flags & PF_W))
-			madvise((void *)from, to - from, MADV_DONTNEED);
-	}
-	return 0;
-}
-
 /* While the server is stopped, all else that we have reserved is empty, and
  * nothing runs: one process is left, and shall be small. */
 static void forget_all_but_kept_lines(void)
@@ -3663,7 +3711,7 @@ static void forget_all_but_kept_lines(void)
 	madvise(notes->pending, sizeof *notes - offsetof(struct notes, pending), MADV_DONTNEED);
 	if (ninherited == 0)
 		madvise(found, FOUND_MAX * sizeof *found, MADV_DONTNEED);
-	dl_iterate_phdr(forget_text, NULL);
+	forget_text();
 }
 
 /* A signal, while there is no server: returns whether it ends the session. */
@@ -4532,6 +4580,7 @@ int main(int argc, char **argv)
 	buffers = memory->buffers;
 	notes = &memory->notes;
 	talk = &memory->talk;
+	dl_iterate_phdr(note_text, NULL);
 	shim_pid = getpid();
 	begin_watching(&s.from_client, &s.from_server);
 	s.signals = take_signals();
