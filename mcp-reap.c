@@ -267,6 +267,24 @@ static const char *signal_name(int sig)
 	return number;
 }
 
+/* ---- Memory ------------------------------------------------------------- */
+
+static uintptr_t page_size(void)
+{
+	return (uintptr_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Lets go of what SIZE bytes at AT hold, as far as they are whole pages, which may be
+ * larger than the 4 KiB that we count with: the rest stays as it is. */
+static void give_back(void *at, size_t size)
+{
+	uintptr_t page = page_size(), from = ((uintptr_t)at + page - 1) & ~(page - 1);
+	uintptr_t to = ((uintptr_t)at + size) & ~(page - 1);
+
+	if (from < to)
+		madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 /* ---- Text to write, and JSON ------------------------------------------- */
 
 /* Memory that text is written into; what finds no room is left out. */
@@ -489,6 +507,7 @@ static bool is_json(const char *s, size_t n)
 enum {
 	TRACED = 65536,             /* bytes of a message, which are written */
 	RECORD = 6 * TRACED + 1024, /* \u00xx, and what is around */
+	LARGE = 16384,              /* bytes, given back until the next large message */
 	TRACE_PATIENCE = 1000,      /* ms, for a reader of the trace */
 	NAMED = 100,                /* processes, which --stats can name */
 	PID_LIMIT = 4194304,        /* PID_MAX_LIMIT, proc(5) */
@@ -603,13 +622,6 @@ static struct text begin_record(void)
 	return t;
 }
 
-/* Gives large memory back that is not needed until the next large message. */
-static void give_back(char *bytes, size_t size, size_t used)
-{
-	if (used > 16384)
-		madvise(bytes, size, MADV_DONTNEED);
-}
-
 /* Writes the record of a message, of whose LENGTH bytes S has at least the first
  * TRACED. */
 static void trace_message(const char *from, const char *s, size_t length)
@@ -629,7 +641,8 @@ static void trace_message(const char *from, const char *s, size_t length)
 		addf(&t, ",\"cut\":true,\"bytes\":%zu", length);
 	addf(&t, "}\n");
 	write_trace(&t);
-	give_back(trace.record, RECORD, t.length);
+	if (t.length > LARGE)
+		give_back(trace.record, RECORD);
 }
 
 /* Writes the record of an event that -v has as LINE: "event key=value ...". */
@@ -803,8 +816,8 @@ static void watch_line(struct watch *w, const char *s, size_t n)
 	w->length = 0;
 	if (trace.fd >= 0)
 		trace_message(w->from, length ? w->line : s, length + n);
-	if (length && w->line)
-		give_back(w->line, TRACED, length + n);
+	if (length && w->line && length + n > LARGE)
+		give_back(w->line, TRACED);
 }
 
 /* Looks at the N bytes of S that a lane has read. */
@@ -952,13 +965,11 @@ static size_t ntexts;
  * a page of its own. */
 static int note_text(struct dl_phdr_info *object, size_t size, void *arg)
 {
-	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-
 	(void)size;
 	(void)arg;
 	for (size_t i = 0; i < object->dlpi_phnum; i++) {
 		const ElfW(Phdr) *p = &object->dlpi_phdr[i];
-		uintptr_t from = (object->dlpi_addr + p->p_vaddr) & ~(page - 1);
+		uintptr_t from = (object->dlpi_addr + p->p_vaddr) & ~(page_size() - 1);
 		uintptr_t to = object->dlpi_addr + p->p_vaddr + p->p_memsz;
 
 		if (p->p_type == PT_LOAD && !(p->p_flags & PF_W) &&
@@ -2694,9 +2705,12 @@ static bool worth_giving_back(const struct buffer *b)
  * back once nothing has passed for a moment. */
 static void give_memory_back(void)
 {
-	for (size_t i = 0; i < BUFFERS; i++)
-		if (worth_giving_back(&buffers[i]))
-			madvise(&buffers[i], sizeof buffers[i], MADV_DONTNEED);
+	for (size_t i = 0; i < BUFFERS; i++) {
+		if (!worth_giving_back(&buffers[i]))
+			continue;
+		buffers[i].touched = 0;
+		give_back(&buffers[i], sizeof buffers[i]);
+	}
 }
 
 static ssize_t take(const struct end *e, char *buf, size_t size)
@@ -3085,7 +3099,7 @@ static void look_at_input(struct lane *l)
 			keep_line(bytes, n);
 		note_line(CLIENT);
 		if (talk->line_size > KEPT)
-			madvise(notes->line, KEPT_MAX, MADV_DONTNEED);
+			give_back(notes->line, sizeof notes->line);
 		talk->line_size = 0;
 	}
 	l->cut = l->end;
@@ -3706,11 +3720,11 @@ static void stop_server(struct shim *s)
  * nothing runs: one process is left, and shall be small. */
 static void forget_all_but_kept_lines(void)
 {
-	madvise(buffers, BUFFERS * sizeof *buffers, MADV_DONTNEED);
-	madvise(notes->line, sizeof notes->line, MADV_DONTNEED);
-	madvise(notes->pending, sizeof *notes - offsetof(struct notes, pending), MADV_DONTNEED);
+	give_back(buffers, BUFFERS * sizeof *buffers);
+	give_back(notes->line, sizeof notes->line);
+	give_back(notes->pending, sizeof *notes - offsetof(struct notes, pending));
 	if (ninherited == 0)
-		madvise(found, FOUND_MAX * sizeof *found, MADV_DONTNEED);
+		give_back(found, FOUND_MAX * sizeof *found);
 	forget_text();
 }
 
