@@ -44,9 +44,9 @@ cancel() {
 	notify notifications/cancelled '{"requestId":'"$1"'}'
 }
 
-# answered ID: the client has the answer to that request.
+# answered ID: the client has the answer to that request, to its end.
 answered() {
-	grep -qsF -e '"id":'"$1"',"result":' -e '"id":'"$1"',"error":' out
+	head -n "$(wc -l <out)" out | grep -qsF -e '"id":'"$1"',"result":' -e '"id":'"$1"',"error":'
 }
 
 # told TEXT, logged TEXT: the client, or a server, has got a message with it.
