@@ -181,6 +181,54 @@ static const struct option long_options[] = {
 };
 /* clang-format on */
 
+/* ---- Time and descriptors ----------------------------------------------- */
+
+static int64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* poll(2)'s timeout for a DEADLINE; a very far one is looked at again. */
+static int until(int64_t deadline)
+{
+	int64_t left = deadline - now();
+
+	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
+static bool ready(int fd, short events)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+
+	return poll(&p, 1, 0) > 0;
+}
+
+static bool is_pipe(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+/* Whether FD, a pipe, is a FIFO of the file system's. */
+static bool has_name(int fd)
+{
+	enum { PIPEFS_MAGIC = 0x50495045 }; /* statfs(2) */
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) < 0 || fs.f_type != PIPEFS_MAGIC;
+}
+
+static void shut(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 /* ---- Messages ----------------------------------------------------------- */
 
 static pid_t shim_pid; /* names the session in the lines of both processes */
@@ -196,14 +244,34 @@ static void defuse(char *s, size_t n)
 			s[i] = '?';
 }
 
+/* Writes what FD takes of N BYTES without waiting, in one write if it can be.
+ * Returns how many, or -1, with EAGAIN if it takes nothing now. */
+static ssize_t write_now(int fd, const char *bytes, size_t n)
+{
+	ssize_t sent = send(fd, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (sent >= 0 || errno != ENOTSOCK)
+		return sent;
+	if (!ready(fd, POLLOUT)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	/* Of a pipe that may be blocking no more is free for sure. */
+	if (n > PIPE_BUF && is_pipe(fd) && !(fcntl(fd, F_GETFL) & O_NONBLOCK))
+		n = PIPE_BUF;
+	return write(fd, bytes, n);
+}
+
 /* Writes to stderr in one write, so that the lines of several processes do not
  * mix.  What cannot be written now is lost: nobody's stderr holds up an ending. */
 static void write_stderr(const char *bytes, size_t n)
 {
-	ssize_t sent = send(STDERR_FILENO, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (sent < 0 && errno == ENOTSOCK)
-		sent = write(STDERR_FILENO, bytes, n);
-	(void)sent;
+	ssize_t sent;
+
+	while (n > 0 && (sent = write_now(STDERR_FILENO, bytes, n)) > 0) {
+		bytes += sent;
+		n -= (size_t)sent;
+	}
 }
 
 __attribute__((format(printf, 2, 0))) static void say(const char *prefix, const char *format,
@@ -527,18 +595,20 @@ static struct {
 		uint64_t messages, bytes;
 	} from_client, from_server;
 	size_t seen_at_once, seen;
-	int64_t memory;       /* KiB, the most seen at once */
-	size_t asked, killed; /* processes that got an ending signal, and SIGKILL */
+	int64_t memory; /* KiB, the most seen at once */
 	size_t idle_stops;
 	int64_t given_back; /* KiB, by those */
 	size_t dropped;     /* launchers */
-	size_t nnamed;
-	struct {
-		pid_t pid;
-		int sig;
-		char name[16];
-	} named[NAMED];
-	pid_set seen_set, asked_set, killed_set;
+	struct signalled {
+		size_t count;
+		struct {
+			pid_t pid;
+			int sig;
+			char name[16];
+		} named[NAMED]; /* the first of them */
+		pid_set set;
+	} asked, killed; /* who got an ending signal, and SIGKILL */
+	pid_set seen_set;
 	char report[65536];
 } * shared;
 
@@ -575,27 +645,28 @@ static void stop_trace(const char *why)
 }
 
 /* Writes T to the trace, in one write if that is possible at all.  A reader that
- * takes nothing is waited for once. */
+ * does not take it is waited for once, so long as TRACE_PATIENCE. */
 static void write_trace(const struct text *t)
 {
 	const char *bytes = t->bytes;
 	size_t left = t->length;
+	int64_t deadline = 0;
 
 	if (shared->trace_failed)
 		stop_trace("");
 	while (trace.fd >= 0 && left > 0) {
-		ssize_t n = send(trace.fd, bytes, left, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (n < 0 && errno == ENOTSOCK)
-			n = write(trace.fd, bytes, left);
+		ssize_t n = write_now(trace.fd, bytes, left);
 		if (n > 0) {
 			bytes += n;
 			left -= (size_t)n;
 		} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 			stop_trace(n ? strerror(errno) : "nothing could be written");
-		} else if (errno == EAGAIN &&
-			   poll(&(struct pollfd){.fd = trace.fd, .events = POLLOUT}, 1,
-				TRACE_PATIENCE) == 0) {
-			stop_trace("its reader is too slow");
+		} else if (errno == EAGAIN) {
+			struct pollfd p = {.fd = trace.fd, .events = POLLOUT};
+			if (!deadline)
+				deadline = now() + TRACE_PATIENCE;
+			if (now() >= deadline || poll(&p, 1, until(deadline)) == 0)
+				stop_trace("its reader is too slow");
 		}
 	}
 }
@@ -680,7 +751,7 @@ static void trace_event(const char *line)
 			add_json(&t, value, length);
 		} else {
 			n = strcspn(line, " ");
-			if (is_json(line, n)) /* a number, or a word of JSON's */
+			if (isdigit((unsigned char)*line) && is_json(line, n))
 				add(&t, line, n);
 			else
 				add_json(&t, line, n);
@@ -748,10 +819,39 @@ static void *map_memory(size_t size, int flags)
 	return memory;
 }
 
+/* Whether FILE is that of the descriptor FD. */
+static bool is_file_of(const struct stat *file, int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_dev == file->st_dev && st.st_ino == file->st_ino;
+}
+
+/* Looks whether FILE, just opened as PATH, can be traced to.  A line that is not
+ * over, of a session whose disk was full, is ended. */
+static void look_at_trace(const char *path, const struct stat *file)
+{
+	bool is_device = S_ISCHR(file->st_mode) && !isatty(trace.fd); /* /dev/null */
+	char last = '\n';
+
+	if (!is_device && is_file_of(file, STDOUT_FILENO)) {
+		stop_trace("is the session's stdout");
+	} else if (S_ISREG(file->st_mode) && is_file_of(file, STDIN_FILENO)) {
+		stop_trace("is the session's stdin");
+	} else if (S_ISREG(file->st_mode) && file->st_uid != geteuid()) {
+		stop_trace("belongs to another user");
+	} else if (S_ISREG(file->st_mode) && file->st_size > 0) {
+		int fd = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+		if (fd >= 0 && pread(fd, &last, 1, file->st_size - 1) == 1 && last != '\n')
+			write_trace(&(struct text){(char[]){'\n'}, 1, 1});
+		shut(&fd);
+	}
+}
+
 /* Opens the file that is to be traced to.  Without it the session goes on. */
 static void open_trace(void)
 {
-	struct stat file, out;
+	struct stat file;
 
 	trace.record = map_memory(RECORD, MAP_PRIVATE);
 	struct text t = {trace.record, PATH_MAX - 1, 0};
@@ -772,11 +872,9 @@ static void open_trace(void)
 	trace.fd = open(t.bytes, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
 			0600);
 	if (trace.fd < 0)
-		stop_trace(strerror(errno));
-	else if (fstat(trace.fd, &file) == 0 && !S_ISCHR(file.st_mode) &&
-		 fstat(STDOUT_FILENO, &out) == 0 && file.st_dev == out.st_dev &&
-		 file.st_ino == out.st_ino)
-		stop_trace("is the session's stdout");
+		stop_trace(errno == ENXIO ? "nobody reads it" : strerror(errno));
+	else if (fstat(trace.fd, &file) == 0)
+		look_at_trace(t.bytes, &file);
 }
 
 /* Makes ready what --trace and --stats need, before the fork. */
@@ -842,53 +940,7 @@ static void end_watch(struct watch *w)
 	errno = error;
 }
 
-/* ---- Time and descriptors ----------------------------------------------- */
-
-static int64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* poll(2)'s timeout for a DEADLINE; a very far one is looked at again. */
-static int until(int64_t deadline)
-{
-	int64_t left = deadline - now();
-
-	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
-}
-
-static bool ready(int fd, short events)
-{
-	struct pollfd p = {.fd = fd, .events = events};
-
-	return poll(&p, 1, 0) > 0;
-}
-
-static bool is_pipe(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
-}
-
-/* Whether FD, a pipe, is a FIFO of the file system's. */
-static bool has_name(int fd)
-{
-	enum { PIPEFS_MAGIC = 0x50495045 }; /* statfs(2) */
-	struct statfs fs;
-
-	return fstatfs(fd, &fs) < 0 || fs.f_type != PIPEFS_MAGIC;
-}
-
-static void shut(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
+/* ---- Descriptors -------------------------------------------------------- */
 
 static void close_range_of(int first, int last)
 {
@@ -972,8 +1024,14 @@ static int note_text(struct dl_phdr_info *object, size_t size, void *arg)
 		uintptr_t from = (object->dlpi_addr + p->p_vaddr) & ~(page_size() - 1);
 		uintptr_t to = object->dlpi_addr + p->p_vaddr + p->p_memsz;
 
-		if (p->p_type == PT_LOAD && !(p->p_flags & PF_W) &&
-		    ntexts < sizeof texts / sizeof *texts)
+		if (p->p_type != PT_LOAD || p->p_flags & PF_W ||
+		    ntexts == sizeof texts / sizeof *texts)
+			continue;
+		/* Only anonymous memory takes it, as that of an executable that was
+		 * packed: it would come back empty. */
+		if (madvise((void *)from, to - from, MADV_WIPEONFORK) == 0)
+			madvise((void *)from, to - from, MADV_KEEPONFORK);
+		else
 			texts[ntexts++] = (struct range){(void *)from, to - from};
 	}
 	return 0;
@@ -1231,19 +1289,13 @@ static void note_signalled(pid_t pid, int sig)
 	char *name = strchr(stat, '('), *after = strrchr(stat, ')');
 	if (!name || !after || strncmp(after, ") Z", 3) == 0 || strncmp(after, ") X", 3) == 0)
 		return;
-	if (!is_new(sig == SIGKILL ? shared->killed_set : shared->asked_set, pid))
+	struct signalled *who = sig == SIGKILL ? &shared->killed : &shared->asked;
+	if (!is_new(who->set, pid) || ++who->count > NAMED)
 		return;
-	if (sig == SIGKILL)
-		shared->killed++;
-	else
-		shared->asked++;
-	if (shared->nnamed == NAMED)
-		return;
-	shared->named[shared->nnamed].pid = pid;
-	shared->named[shared->nnamed].sig = sig;
-	snprintf(shared->named[shared->nnamed].name, sizeof shared->named->name, "%.*s",
+	who->named[who->count - 1].pid = pid;
+	who->named[who->count - 1].sig = sig;
+	snprintf(who->named[who->count - 1].name, sizeof who->named->name, "%.*s",
 		 (int)(after - name - 1), name + 1);
-	shared->nnamed++;
 }
 
 /* Sends SIG, then SIGCONT (the stopped act on SIG only then), to PID by its
@@ -1503,6 +1555,7 @@ enum {
 	CONTROL_SERVER_SPOKE,
 	CONTROL_FIRST_MESSAGE,
 	CONTROL_SAMPLE,
+	CONTROL_NUDGE,
 };
 
 /* The signals that end a session; without SIGHUP under nohup(1). */
@@ -1726,6 +1779,8 @@ static void read_control(struct reaper *r)
 			drop_launcher(r);
 		else if (bytes[i] == CONTROL_SAMPLE)
 			sample_tree();
+		else if (bytes[i] == CONTROL_NUDGE)
+			nudge_shim(r);
 		else
 			pass_on(r, bytes[i]);
 	}
@@ -1884,30 +1939,39 @@ static void reap_tree(struct reaper *r)
 	note_exit(r);
 }
 
-/* Adds the processes that got SIGKILL, or else another ending signal. */
-static void add_signalled(struct text *t, bool killed)
+/* Adds the names of WHO, behind a comma if SEPARATOR is one. */
+static void add_named(struct text *t, const struct signalled *who, const char *separator)
 {
-	const char *separator = "";
+	size_t n = who->count < NAMED ? who->count : NAMED;
 
-	for (size_t i = 0; i < shared->nnamed; i++) {
-		int pid = (int)shared->named[i].pid, sig = shared->named[i].sig;
-		const char *name = shared->named[i].name;
-		if ((sig == SIGKILL) != killed)
-			continue;
+	for (size_t i = 0; i < n; i++) {
+		int pid = (int)who->named[i].pid, sig = who->named[i].sig;
+		const char *name = who->named[i].name;
 		addf(t, "%s", separator);
 		if (opt.json) {
 			addf(t, "{\"pid\":%d,\"command\":", pid);
 			add_json(t, name, strlen(name));
 			addf(t, ",\"signal\":\"%s\"}", signal_name(sig));
-		} else if (killed) {
+		} else if (sig == SIGKILL) {
 			addf(t, "%s(%d)", name, pid);
 		} else {
 			addf(t, "%s(%d) %s", name, pid, signal_name(sig));
 		}
 		separator = opt.json ? "," : ", ";
 	}
-	if (!opt.json && shared->nnamed == NAMED)
+}
+
+/* Adds a line of the statistics: how many WHO are, and their names. */
+static void add_signalled(struct text *t, const char *label, const struct signalled *who)
+{
+	size_t start = t->length;
+
+	addf(t, "  %-12s %zu", label, who->count);
+	add_named(t, who, ": ");
+	if (who->count > NAMED)
 		addf(t, ", ...");
+	defuse(t->bytes + start, t->length - start);
+	add(t, "\n", 1);
 }
 
 static double seconds_of(struct timeval t)
@@ -1938,11 +2002,10 @@ static void add_stats_json(struct text *t, int status, double seconds, const str
 	     seconds_of(used->ru_stime));
 	addf(t, ",\"idle_stops\":%zu,\"memory_given_back\":%" PRId64 ",\"launchers_dropped\":%zu",
 	     shared->idle_stops, shared->given_back * 1024, shared->dropped);
-	addf(t, ",\"signalled\":%zu,\"killed\":%zu,\"signals\":[", shared->asked, shared->killed);
-	add_signalled(t, false);
-	if (shared->asked && shared->killed)
-		add(t, ",", 1);
-	add_signalled(t, true);
+	addf(t, ",\"signalled\":%zu,\"killed\":%zu,\"signals\":[", shared->asked.count,
+	     shared->killed.count);
+	add_named(t, &shared->asked, "");
+	add_named(t, &shared->killed, shared->asked.count ? "," : "");
 	addf(t, "]}\n");
 }
 
@@ -1951,7 +2014,7 @@ static void add_stats_text(struct text *t, int status, double seconds, const str
 	const struct traffic *client = &shared->from_client, *server = &shared->from_server;
 
 	addf(t, "mcp-reap[%d]:", (int)shim_pid);
-	for (char **word = session_command; *word; word++)
+	for (char **word = session_command; *word && t->length < t->size / 2; word++)
 		addf(t, " %.200s", *word);
 	defuse(t->bytes, t->length);
 	addf(t, "\n  ended        %s, exit status %d, after %.3f s\n", shared->reason, status,
@@ -1970,15 +2033,8 @@ static void add_stats_text(struct text *t, int status, double seconds, const str
 		     (double)shared->given_back / 1024);
 	if (shared->dropped)
 		addf(t, "  launchers    %zu dropped\n", shared->dropped);
-	size_t start = t->length;
-	addf(t, "  signalled    %zu%s", shared->asked, shared->asked ? ": " : "");
-	add_signalled(t, false);
-	defuse(t->bytes + start, t->length - start);
-	start = t->length + 1;
-	addf(t, "\n  killed       %zu%s", shared->killed, shared->killed ? ": " : "");
-	add_signalled(t, true);
-	defuse(t->bytes + start, t->length - start);
-	add(t, "\n", 1);
+	add_signalled(t, "signalled", &shared->asked);
+	add_signalled(t, "killed", &shared->killed);
 }
 
 /* Says what the session was that ended with STATUS. */
@@ -2856,12 +2912,19 @@ static enum flow copy_step(struct lane *l)
 	return l->large ? FLOW_MORE : FLOW_WAIT;
 }
 
-/* Moves what can be moved without waiting, for one turn. */
+/* Whether there are lines in the buffer that LOOK has not seen. */
+static bool has_unseen(const struct lane *l)
+{
+	return l->look && l->buffer && l->looked < l->end;
+}
+
+/* Moves what can be moved without waiting, for one turn.  Nothing would wake us for
+ * lines that are here already, each of which may be a step. */
 static enum flow pump(struct lane *l)
 {
 	enum flow flow = FLOW_MORE;
 
-	for (int i = 0; i < TURN && flow == FLOW_MORE; i++)
+	for (int i = 0; flow == FLOW_MORE && (i < TURN || has_unseen(l)); i++)
 		flow = l->splice && l->large && !l->buffer ? splice_step(l) : copy_step(l);
 	return flow;
 }
@@ -2878,6 +2941,14 @@ static struct end client_end(int fd, int access)
 	if ((!is_pipe(fd) || !has_name(fd)) && own_description(fd, access))
 		return (struct end){fd, NONBLOCKING};
 	return (struct end){fd, BLOCKING};
+}
+
+/* Stderr likewise.  It is only written to, so that a name does no harm. */
+static struct end stderr_end(void)
+{
+	if (own_description(STDERR_FILENO, O_WRONLY))
+		return (struct end){STDERR_FILENO, NONBLOCKING};
+	return client_end(STDERR_FILENO, O_WRONLY);
 }
 
 /* The server's end FD of a lane: a pipe of ours. */
@@ -3257,7 +3328,7 @@ static void say_reason(const struct shim *s, const char *reason, const char *det
 {
 	bool goes_on = s->reaper || s->server == GOING_DOWN;
 
-	if (goes_on && !s->forced && !s->input_ended)
+	if (goes_on && !s->forced && !s->relay_failed && !s->input_ended)
 		event_end(reason, detail);
 }
 
@@ -3313,6 +3384,7 @@ static void lose_output(struct shim *s)
 {
 	if (errno != EPIPE && errno != ECONNRESET) {
 		complain("stdout: %s", strerror(errno));
+		say_reason(s, "stdout-failed", "");
 		s->relay_failed = true;
 	}
 	say_reason(s, "stdout-closed", "");
@@ -3339,6 +3411,7 @@ static void pump_input(struct shim *s)
 		/* EIO: the terminal has hung up.  ECONNRESET: the socket. */
 		if (errno && errno != EIO && errno != ECONNRESET) {
 			complain("stdin: %s", strerror(errno));
+			say_reason(s, "stdin-failed", "");
 			s->relay_failed = true;
 		}
 		shut(&s->in.in.fd);
@@ -3487,8 +3560,6 @@ static void relay_output(struct shim *s, int in, int out)
 	} else if (in || out) {
 		pump_output(s);
 	}
-	if (talk->answered)
-		go_on_restoring(s);
 	if (talk->first_message && s->out.look)
 		note_first_message(s);
 	if (first)
@@ -3519,6 +3590,8 @@ static void lose_reaper(struct shim *s, int status)
 {
 	if (!WIFEXITED(status))
 		say_reason(s, "reaper-died", "");
+	else if (!s->over && shared && !*shared->reason)
+		say_reason(s, "reaper-signalled", "");
 	s->reaper = 0;
 	shut(&s->control);
 	if (WIFEXITED(status)) {
@@ -3627,6 +3700,17 @@ static void suspend(struct shim *s)
 	tell(s, SIGCONT);
 }
 
+/* Ends the session by a signal that no server can be told of. */
+static void die_of_signal(struct shim *s, const struct signalfd_siginfo *info)
+{
+	int sig = (int)info->ssi_signo;
+
+	say_reason(s, "signal-", signal_name(sig));
+	s->status = 128 + sig;
+	s->interrupted = sig == SIGINT && info->ssi_code == SI_KERNEL;
+	s->forced = true;
+}
+
 /* Passes SIG on, and ends the session.  The server's stdin stays open until the
  * reaper says that the server has got SIG: the end of input must not be faster,
  * or it could exit as if nothing had happened. */
@@ -3634,7 +3718,9 @@ static void end_by_signal(struct shim *s, const struct signalfd_siginfo *info)
 {
 	int sig = (int)info->ssi_signo;
 
-	if (!s->reaper) { /* it is only output that nobody takes */
+	if (!s->reaper) { /* it is only output that nobody takes, or a server to come */
+		if (s->server == GOING_DOWN)
+			die_of_signal(s, info);
 		shut(&s->out.in.fd);
 		return;
 	}
@@ -3645,6 +3731,17 @@ static void end_by_signal(struct shim *s, const struct signalfd_siginfo *info)
 	if (!s->over)
 		s->over = now();
 	if (!tell(s, sig))
+		end(s);
+}
+
+/* A SIGCONT in an ending.  The reaper's means that the server has got its signal.
+ * One of somebody else (timeout(1) sends a pair) may have taken its place, as
+ * signals of one kind do not queue: then the reaper is asked for it again. */
+static void take_nudge(struct shim *s, const struct signalfd_siginfo *cont)
+{
+	if ((pid_t)cont->ssi_pid == s->reaper || !s->reaper)
+		finish_input(s);
+	else if (!tell(s, CONTROL_NUDGE))
 		end(s);
 }
 
@@ -3661,7 +3758,7 @@ static void read_shim_signals(struct shim *s)
 			if (client_is_dead(s, &info))
 				lose_client(s);
 			else if (s->over && (s->server != GOING_DOWN || s->forced))
-				finish_input(s);
+				take_nudge(s, &info);
 		} else if (sig == SIGTSTP) {
 			suspend(s);
 		} else if (sigismember(&ending_signals, sig)) {
@@ -3703,7 +3800,7 @@ static void stop_server(struct shim *s)
 
 	ioctl(s->in.out.fd, FIONREAD, &unread);
 	if (unread > 0 || ready(s->in.in.fd, POLLIN | POLLRDHUP) || ready(s->out.in.fd, POLLIN)) {
-		s->active = now();
+		s->active = now() + UNREAD_POLL_MAX;
 		return;
 	}
 	s->memory = opt.verbose || shared ? memory_below(s->reaper) : 0;
@@ -3733,13 +3830,9 @@ static bool ends_sleep(struct shim *s, const struct signalfd_siginfo *info)
 {
 	int sig = (int)info->ssi_signo;
 
-	if (sigismember(&ending_signals, sig)) {
-		say_reason(s, "signal-", signal_name(sig));
-		s->status = 128 + sig;
-		s->interrupted = sig == SIGINT && info->ssi_code == SI_KERNEL;
-		return true;
-	}
-	if (sig == SIGCHLD)
+	if (sigismember(&ending_signals, sig))
+		die_of_signal(s, info);
+	else if (sig == SIGCHLD)
 		collect_children(s);
 	else if (sig == SIGTSTP)
 		suspend(s);
@@ -3762,8 +3855,9 @@ static bool has_message(const struct shim *s, short revents)
  * session's own end. */
 static bool may_start_again(struct shim *s)
 {
-	if (s->forced || s->relay_failed || s->out.out.fd < 0)
+	if (s->forced || s->relay_failed || s->out.out.fd < 0 || s->out.buffer)
 		return false;
+	talk->npending[SERVER] = 0; /* who has asked is gone */
 	if (talk->route == TO_CLIENT) {
 		complain("idle-stop: the server was stopped in the middle of a long line");
 		say_reason(s, "not-restored", "");
@@ -3893,6 +3987,8 @@ static void relay_session(struct shim *s)
 			relay_output(s, fds[OUT_IN].revents, fds[OUT_OUT].revents);
 		if (s->in.in.fd >= 0)
 			relay_input(s, fds[IN_IN].revents, fds[IN_OUT].revents);
+		if (talk->answered && !s->in.buffer) /* it need not have read all */
+			go_on_restoring(s);
 		if (fds[OUT_IN].revents)
 			sample(s);
 		if (fds[SIGNALS].revents)
@@ -4511,11 +4607,16 @@ static void make_pipes(struct pipes *p)
 		fail("pipe");
 }
 
+static int final_status(const struct shim *s)
+{
+	return s->relay_failed ? EXIT_OURS : s->status;
+}
+
 /* Makes what a client sees of us what it would see of the server: a Ctrl-C
  * ends the script around it only if we died of it, as bash(1) waits. */
 __attribute__((noreturn)) static void leave(const struct shim *s)
 {
-	int status = s->relay_failed ? EXIT_OURS : s->status;
+	int status = final_status(s);
 	sigset_t interrupt;
 
 	if (s->interrupted && status == 128 + SIGINT) {
@@ -4571,6 +4672,7 @@ static void start_server(struct shim *s, int client)
 	if (opt.idle_stop >= 0 || opt.drop_launcher || opt.json_only) {
 		s->out.look = look_at_output;
 		talk->awaited = KEPT_LINES;
+		talk->to_stderr.fd = STDERR_FILENO; /* given up behind the last server, perhaps */
 	}
 	s->out.splice = !s->out.look && !shared && is_pipe(s->out.out.fd);
 	fcntl(s->control, F_SETFL, O_NONBLOCK);
@@ -4621,7 +4723,7 @@ int main(int argc, char **argv)
 	s.in.in = client_end(STDIN_FILENO, O_RDONLY);
 	s.out.out = client_end(STDOUT_FILENO, O_WRONLY);
 	if (opt.json_only)
-		talk->to_stderr = client_end(STDERR_FILENO, O_WRONLY);
+		talk->to_stderr = stderr_end();
 	else
 		own_description(STDERR_FILENO, O_WRONLY);
 
@@ -4637,7 +4739,8 @@ int main(int argc, char **argv)
 		end_watch(&s.from_client);
 		end_watch(&s.from_server);
 	}
-	event("done status=%d seconds=%.3f", s.status, (double)(now() - session_start) / 1000);
-	say_stats(s.status);
+	event("done status=%d seconds=%.3f", final_status(&s),
+	      (double)(now() - session_start) / 1000);
+	say_stats(final_status(&s));
 	leave(&s);
 }
