@@ -24,11 +24,13 @@ _mcp_reap()
 			;;
 		--) command=true ;;
 		--*) ;;
-		-*[gkit])
-			value=${COMP_WORDS[i]: -1}
-			((i += 1))
+		-?*)
+			# In -tFILE the value is in the same word.
+			if [[ ${COMP_WORDS[i]} =~ ^-[^gkit]*[gkit]$ ]]; then
+				value=${COMP_WORDS[i]: -1}
+				((i += 1))
+			fi
 			;;
-		-?*) ;;
 		*)
 			command=true
 			((i -= 1))

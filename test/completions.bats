@@ -94,6 +94,7 @@ COMMAND='
 mcp-reap timeo | timeout
 mcp-reap -v -- timeo | timeout
 mcp-reap -vg 2 --kill-after 3 --trace=x timeo | timeout
+mcp-reap -tx.log -g2 timeo | timeout
 mcp-reap timeout --preserve | --preserve-status
 mcp-reap -v -- timeout --preserve | --preserve-status
 mcp-reap --stats timeout --preserve | --preserve-status

@@ -1386,3 +1386,34 @@ works_through() {
 	need_that 'mount namespace' "${hide[@]}" true
 	works_through "${hide[@]}"
 }
+
+@test "a signal ends the session while the client does not take what a stopped server has said" {
+	mkfifo sink
+	exec 6<>sink
+	# shellcheck disable=SC2016 # for that shell
+	MCP_REAP_TEST=$MARK "$MCP_REAP" -i 100ms -g 0.2 -k 0.2 -- sh -c '
+		read -r line; echo "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}"
+		read -r line; yes "{\"method\":\"x\"}" | head -n 40000' <in >&6 2>err 3>&- 6>&- 7>&- 8<&- 9>tree &
+	SHIM=$!
+	exec 7>in
+	say '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+	read -r _ <&6
+	await eval '! children "$SHIM"'
+	kill -TERM "$SHIM"
+	ended
+	((STATUS == 143))
+	exec 6>&-
+	nothing_left
+}
+
+@test "a request that a server makes while it is stopped is not waited for" {
+	# shellcheck disable=SC2016 # for that shell
+	start -i 100ms -g 2 -- sh -c '
+		while read -r line; do echo "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}"; done
+		echo "{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"ping\"}"'
+	say '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+	await told '"method":"ping"'
+	await asleep
+	say '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+	await eval '(($(grep -c ping out) == 2))'
+}

@@ -306,3 +306,24 @@ stderr_to_pipe() {
 	has '^half of a line and the rest$' err
 	answered 2
 }
+
+@test "with --json-only many lines of one write all pass while the server says no more" {
+	start -j -- sh -c 'i=0; while [ $i -lt 200 ]; do echo "{\"n\":$i}"; i=$((i + 1)); done >lines; cat lines; exec sleep 300'
+	await eval '(($(wc -l <out) == 200))'
+	cmp lines out
+}
+
+@test "with --json-only a full FIFO on stderr does not keep a session from ending" {
+	mkfifo full
+	exec 6<>full
+	MCP_REAP_TEST=$MARK "$MCP_REAP" -j -v -- "$FIX/server" echo <in >out 2>&6 3>&- 6>&- 7>&- 8<&- 9>tree &
+	SHIM=$!
+	exec 7>in
+	timeout 1 yes >&6 || :
+	say '{"id":1}'
+	await has '^{"id":1}$'
+	close_stdin
+	ended
+	nothing_left
+	exec 6>&-
+}

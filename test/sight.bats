@@ -566,3 +566,69 @@ readme() {
 	[[ $(readme follow | head -n 3) == $'07:00:00.900\tmcp-reap\tstart\t\n07:00:01.000\tclient\ttools/call\t1\n07:00:01.100\tclient\ttools/list\t1' ]]
 	[[ $(readme follow | wc -l) == 9 && $(readme follow) == *$'server\tnot JSON\t\n'*$'client\tanswer\t1\n'* ]]
 }
+
+@test "--stats says 125 where bytes were lost, and that it was stdin" {
+	need jq
+	run -125 --separate-stderr mcp_reap --stats=json -- cat </
+	jq -e '.status == 125 and .reason == "stdin-failed"' <<<"${stderr#*$'\n'}"
+}
+
+@test "--stats of a long command line is whole but for that" {
+	run -0 --separate-stderr mcp_reap -s -- true $(seq -f '%0200g' 330) </dev/null
+	[[ $stderr == *$'\n  killed       0' ]]
+}
+
+@test "--stats=json is JSON, and names who was killed, when more than it can name got SIGTERM" {
+	need jq
+	start -g 0 -k 0.5 --stats=json -- sh -c 'trap "" TERM; for i in $(seq 101); do sleep 300 & done; echo ready; wait'
+	await has '^ready'
+	close_stdin
+	ended
+	stats '.killed > 0 and ([.signals[] | select(.signal == "KILL")] | length) > 0'
+}
+
+@test "--stats names a reaper that got the signal itself" {
+	need jq
+	start --stats=json -- "$FIX/server" ready
+	await has '^ready'
+	kill -TERM "$(reaper_pid)"
+	ended
+	stats '.reason == "reaper-signalled"'
+}
+
+@test "names are strings in the trace, whatever they look like" {
+	need jq
+	ln -s /bin/cat true
+	PATH=$PWD:$PATH mcp_reap -t trace -- true </dev/null
+	jq -se 'any(.event == "start" and .command == "true")' trace
+}
+
+@test "a trace goes on in a new line behind one that was not ended" {
+	need jq
+	printf '{"time":' >trace
+	mcp_reap -t trace -- cat </dev/null
+	tail -n +2 trace | jq -se 'any(.event == "start")'
+}
+
+@test "neither the session's stdin nor another user's file is traced to" {
+	cp "$BATS_TEST_FILENAME" messages
+	# shellcheck disable=SC2094 # that is the point
+	run -0 --separate-stderr mcp_reap -t messages -- cat <messages
+	[[ $stderr == "mcp-reap: trace: messages: is the session's stdin: no more is traced" ]]
+	cmp messages "$BATS_TEST_FILENAME"
+	need_that root test "$EUID" = 0
+	: >theirs
+	chown 65534 theirs
+	run -0 --separate-stderr mcp_reap -t theirs -- cat <messages
+	[[ $stderr == 'mcp-reap: trace: theirs: belongs to another user: no more is traced' && ! -s theirs ]]
+}
+
+@test "a reader of the trace that takes a little at a time is given up, too" {
+	mkfifo slow
+	(exec 3>&- 7>&- 8<&-; exec <slow; while sleep 0.3; do dd bs=4096 count=1 of=/dev/null 2>/dev/null || exit 0; done) &
+	SPARE+=($!)
+	head -c 300000 /dev/zero | tr '\0' x >messages
+	run -0 --separate-stderr mcp_reap -t slow -- cat <messages
+	[[ $stderr == 'mcp-reap: trace: slow: its reader is too slow: no more is traced' ]]
+	cmp messages <(printf %s "$output")
+}

@@ -300,3 +300,36 @@ mortal() {
 	ended
 	((STATUS == 7))
 }
+
+@test "a SIGCONT right behind SIGTERM does not let the end of input reach the server first" {
+	local i
+	for ((i = 0; i < 10; i++)); do
+		start -- "$FIX/server" ready
+		await has '^ready'
+		kill -STOP "$SHIM"
+		await stopped "$SHIM"
+		kill -TERM "$SHIM"
+		kill -CONT "$SHIM"
+		ended
+		((STATUS == 143))
+	done
+}
+
+@test "a full stderr holds up neither the start nor the end of a session" {
+	local option
+	mkfifo full
+	exec 6<>full
+	timeout 1 yes >&6 || :
+	for option in -v -s --trace=- --trace=/nonexistent/file; do
+		exec 7<>in
+		MCP_REAP_TEST=$MARK "$MCP_REAP" "$option" -- "$FIX/server" ready echo <in >out 2>&6 3>&- 6>&- 7>&- 8<&- 9>tree &
+		SHIM=$!
+		await has '^ready'
+		kill -TERM "$SHIM"
+		ended
+		((STATUS == 143))
+		exec 7>&-
+	done
+	exec 6>&-
+	nothing_left
+}
