@@ -625,10 +625,12 @@ readme() {
 
 @test "a reader of the trace that takes a little at a time is given up, too" {
 	mkfifo slow
-	(exec 3>&- 7>&- 8<&-; exec <slow; while sleep 0.3; do dd bs=4096 count=1 of=/dev/null 2>/dev/null || exit 0; done) &
+	exec {slow}<>slow # so that there is a reader from the start
+	(exec 3>&- 7>&- 8<&- <slow {slow}<&- && while sleep 0.3; do dd bs=4096 count=1 of=/dev/null 2>/dev/null; done) &
 	SPARE+=($!)
 	head -c 300000 /dev/zero | tr '\0' x >messages
 	run -0 --separate-stderr mcp_reap -t slow -- cat <messages
 	[[ $stderr == 'mcp-reap: trace: slow: its reader is too slow: no more is traced' ]]
+	exec {slow}<&-
 	cmp messages <(printf %s "$output")
 }
