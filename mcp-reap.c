@@ -35,6 +35,7 @@
  * Assumed of the kernel (Linux, with what happens where it is missing):
  *   3.4   PR_SET_CHILD_SUBREAPER, signalfd   exit 125
  *   3.17  /proc/thread-self/children         /proc/PID/stat of all is read
+ *   4.14  MADV_WIPEONFORK                    code is taken to be that of a file
  *   5.3   pidfd_open                         PR_SET_PDEATHSIG stands alone
  *   5.9   close_range                        /proc/self/fd is read
  *         /proc of our own PID namespace     only the server's process group
@@ -351,6 +352,46 @@ static void give_back(void *at, size_t size)
 
 	if (from < to)
 		madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
+/*
+ * Pages that come back from their file: code and constants, libc's included.
+ * Starting up maps most of them, and after that few are needed.
+ */
+static struct range {
+	void *from;
+	size_t size;
+} texts[16];
+static size_t ntexts;
+
+/* dl_iterate_phdr(3)'s, before the fork: later, its lock would cost each process
+ * a page of its own. */
+static int note_text(struct dl_phdr_info *object, size_t size, void *arg)
+{
+	(void)size;
+	(void)arg;
+	for (size_t i = 0; i < object->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &object->dlpi_phdr[i];
+		uintptr_t from = (object->dlpi_addr + p->p_vaddr) & ~(page_size() - 1);
+		uintptr_t to = object->dlpi_addr + p->p_vaddr + p->p_memsz;
+
+		if (p->p_type != PT_LOAD || p->p_flags & PF_W ||
+		    ntexts == sizeof texts / sizeof *texts)
+			continue;
+		/* Only anonymous memory takes it, as that of an executable that was
+		 * packed: it would come back empty. */
+		if (madvise((void *)from, to - from, MADV_WIPEONFORK) == 0)
+			madvise((void *)from, to - from, MADV_KEEPONFORK);
+		else
+			texts[ntexts++] = (struct range){(void *)from, to - from};
+	}
+	return 0;
+}
+
+static void forget_text(void)
+{
+	for (size_t i = 0; i < ntexts; i++)
+		madvise(texts[i].from, texts[i].size, MADV_DONTNEED);
 }
 
 /* ---- Text to write, and JSON ------------------------------------------- */
@@ -1001,46 +1042,6 @@ static bool own_description(int fd, int access)
 	bool done = dup3(own, fd, O_CLOEXEC) >= 0;
 	close(own);
 	return done;
-}
-
-/*
- * Pages that come back from their file: code and constants, libc's included.
- * Starting up maps most of them, and after that few are needed.
- */
-static struct range {
-	void *from;
-	size_t size;
-} texts[16];
-static size_t ntexts;
-
-/* dl_iterate_phdr(3)'s, before the fork: later, its lock would cost each process
- * a page of its own. */
-static int note_text(struct dl_phdr_info *object, size_t size, void *arg)
-{
-	(void)size;
-	(void)arg;
-	for (size_t i = 0; i < object->dlpi_phnum; i++) {
-		const ElfW(Phdr) *p = &object->dlpi_phdr[i];
-		uintptr_t from = (object->dlpi_addr + p->p_vaddr) & ~(page_size() - 1);
-		uintptr_t to = object->dlpi_addr + p->p_vaddr + p->p_memsz;
-
-		if (p->p_type != PT_LOAD || p->p_flags & PF_W ||
-		    ntexts == sizeof texts / sizeof *texts)
-			continue;
-		/* Only anonymous memory takes it, as that of an executable that was
-		 * packed: it would come back empty. */
-		if (madvise((void *)from, to - from, MADV_WIPEONFORK) == 0)
-			madvise((void *)from, to - from, MADV_KEEPONFORK);
-		else
-			texts[ntexts++] = (struct range){(void *)from, to - from};
-	}
-	return 0;
-}
-
-static void forget_text(void)
-{
-	for (size_t i = 0; i < ntexts; i++)
-		madvise(texts[i].from, texts[i].size, MADV_DONTNEED);
 }
 
 /* ---- Processes: find, signal ------------------------------------------- */
@@ -3591,7 +3592,8 @@ static void lose_reaper(struct shim *s, int status)
 	if (!WIFEXITED(status))
 		say_reason(s, "reaper-died", "");
 	else if (!s->over && shared && !*shared->reason)
-		say_reason(s, "reaper-signalled", "");
+		say_reason(s, WEXITSTATUS(status) == EXIT_OURS ? "reaper-died" : "reaper-signalled",
+			   "");
 	s->reaper = 0;
 	shut(&s->control);
 	if (WIFEXITED(status)) {
@@ -3855,7 +3857,7 @@ static bool has_message(const struct shim *s, short revents)
  * session's own end. */
 static bool may_start_again(struct shim *s)
 {
-	if (s->forced || s->relay_failed || s->out.out.fd < 0 || s->out.buffer)
+	if (s->forced || s->relay_failed || s->out.out.fd < 0)
 		return false;
 	talk->npending[SERVER] = 0; /* who has asked is gone */
 	if (talk->route == TO_CLIENT) {
