@@ -394,6 +394,15 @@ static void forget_text(void)
 		madvise(texts[i].from, texts[i].size, MADV_DONTNEED);
 }
 
+/* What starting up, which goes deepest, has left below us on the stack. */
+static void forget_stack(void)
+{
+	enum { DEPTH = 65536, OURS = 1024 }; /* bytes; ours: for what we call */
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+	give_back((void *)(here - DEPTH), DEPTH - OURS);
+}
+
 /* ---- Text to write, and JSON ------------------------------------------- */
 
 /* Memory that text is written into; what finds no room is left out. */
@@ -2980,10 +2989,10 @@ static const char *const kept_methods[KEPT_LINES] = {
 
 enum route { UNDECIDED, TO_CLIENT, TO_STDERR, TO_US };
 
-/* Both in the memory that main reserves: pages that are not used cost nothing. */
+/* Both in the memory that main reserves: pages that are not used cost nothing.  No
+ * notes are needed while the server is stopped; of the talk, most often one page. */
 struct notes {
 	alignas(4096) char line[KEPT_MAX]; /* of the client, as far as it has come */
-	char kept[KEPT_LINES * KEPT_MAX];  /* the lines, one after the other */
 	struct id pending[2][PENDING_MAX]; /* by the side that asked */
 	uint64_t uris[URIS_MAX];
 };
@@ -3004,6 +3013,8 @@ struct talk {
 	bool first_message;     /* a whole one has come from the server */
 	enum route route;       /* of the server's line */
 	struct end to_stderr;
+
+	char kept[KEPT_LINES * KEPT_MAX]; /* the client's lines, one after the other */
 };
 
 static struct notes *notes;
@@ -3115,7 +3126,7 @@ static void note_line(enum side side)
 /* Where the kept LINE begins; of KEPT_LINES, where all of them end. */
 static char *kept_line(int line)
 {
-	char *at = notes->kept;
+	char *at = talk->kept;
 
 	for (int i = 0; i < line; i++)
 		at += talk->kept_size[i];
@@ -3820,10 +3831,10 @@ static void stop_server(struct shim *s)
 static void forget_all_but_kept_lines(void)
 {
 	give_back(buffers, BUFFERS * sizeof *buffers);
-	give_back(notes->line, sizeof notes->line);
-	give_back(notes->pending, sizeof *notes - offsetof(struct notes, pending));
+	give_back(notes, sizeof *notes);
 	if (ninherited == 0)
 		give_back(found, FOUND_MAX * sizeof *found);
+	forget_stack();
 	forget_text();
 }
 
