@@ -1644,14 +1644,15 @@ static void terminate(struct reaper *r, int sig)
 }
 
 /* The rounds that follow find each level of a tree by the death of the one
- * above; the walk is for those of many levels. */
+ * above; the walk is for those of many levels, and the group, which most often is
+ * all, takes one blow.  --stats wants to name who is hit, before it is. */
 static void begin_killing(struct reaper *r)
 {
 	enter(r, KILLING);
+	if (!opt.stats || proc_kind() == PROC_NONE)
+		signal_group(r, SIGKILL);
 	if (proc_kind() == PROC_CHILDREN)
 		signal_tree(SIGKILL);
-	else if (proc_kind() == PROC_NONE)
-		signal_group(r, SIGKILL);
 	event("signal name=KILL");
 }
 
