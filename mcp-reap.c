@@ -44,6 +44,7 @@
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -2203,19 +2204,20 @@ enum member {
 
 /* clang-format off */
 static const struct {
-	const char *key;
+	char key[16];
+	size_t size;
 	enum member within; /* OTHER: the message itself */
 	enum member member;
 } members[] = {
-	{"id",              OTHER,  ID},
-	{"method",          OTHER,  METHOD},
-	{"params",          OTHER,  PARAMS},
-	{"result",          OTHER,  RESULT},
-	{"error",           OTHER,  ERROR},
-	{"requestId",       PARAMS, REQUEST_ID},
-	{"uri",             PARAMS, URI},
-	{"task",            PARAMS, TASK},
-	{"protocolVersion", RESULT, PROTOCOL_VERSION},
+	{"id",              2, OTHER,  ID},
+	{"method",          6, OTHER,  METHOD},
+	{"params",          6, OTHER,  PARAMS},
+	{"result",          6, OTHER,  RESULT},
+	{"error",           5, OTHER,  ERROR},
+	{"requestId",       9, PARAMS, REQUEST_ID},
+	{"uri",             3, PARAMS, URI},
+	{"task",            4, PARAMS, TASK},
+	{"protocolVersion", 15, RESULT, PROTOCOL_VERSION},
 };
 /* clang-format on */
 
@@ -2351,9 +2353,8 @@ static void end_key(struct scanner *s)
 	s->state = COLON;
 	s->member = OTHER;
 	for (size_t i = 0; s->wanted && i < sizeof members / sizeof *members; i++)
-		if (members[i].within == within && members[i].key[0] == s->text[0] &&
-		    s->size == strlen(members[i].key) &&
-		    memcmp(s->text, members[i].key, s->size) == 0)
+		if (members[i].size == s->size && members[i].key[0] == s->text[0] &&
+		    members[i].within == within && memcmp(s->text, members[i].key, s->size) == 0)
 			s->member = members[i].member;
 	if (s->seen & s->member)
 		s->state = BAD; /* twice: who knows which one counts */
@@ -2388,6 +2389,8 @@ static void keep_id(struct scanner *s, struct id *id, char kind)
 static void end_value(struct scanner *s, char kind)
 {
 	s->state = s->depth ? AFTER : DONE;
+	if (s->member == OTHER)
+		return;
 	switch (s->member) {
 	case ID:
 	case REQUEST_ID:
@@ -2413,6 +2416,15 @@ static void end_value(struct scanner *s, char kind)
 		break;
 	}
 	s->member = OTHER;
+}
+
+static void end_string(struct scanner *s)
+{
+	flush_high(s);
+	if (s->is_key)
+		end_key(s);
+	else
+		end_value(s, '"');
 }
 
 static void open_container(struct scanner *s, char c)
@@ -2443,10 +2455,18 @@ static void close_container(struct scanner *s, char c)
 	s->state = s->depth ? AFTER : DONE;
 }
 
+/* isdigit(3) is a call. */
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 static void begin_value(struct scanner *s, char c)
 {
 	bool wanted = s->member & (ID | METHOD | REQUEST_ID | URI | PROTOCOL_VERSION);
 
+	if (s->depth == 0)
+		s->first = c;
 	if (c == '{' || c == '[') {
 		open_container(s, c);
 	} else if (s->depth == 0) {
@@ -2455,7 +2475,7 @@ static void begin_value(struct scanner *s, char c)
 		s->is_key = false;
 		begin_text(s, wanted);
 		s->state = STRING;
-	} else if (c == '-' || isdigit((unsigned char)c)) {
+	} else if (c == '-' || is_digit(c)) {
 		begin_text(s, wanted);
 		put(s, (unsigned char)c);
 		s->state = c == '-' ? MINUS : c == '0' ? ZERO : DIGITS;
@@ -2469,7 +2489,7 @@ static void begin_value(struct scanner *s, char c)
 /* The next state within a number, or BAD for one that does not go on so. */
 static enum json_state after_digit(const struct scanner *s, char c)
 {
-	bool digit = isdigit((unsigned char)c);
+	bool digit = is_digit(c);
 
 	switch (s->state) {
 	case MINUS:
@@ -2519,8 +2539,7 @@ static void scan_hex(struct scanner *s, char c)
 		s->state = BAD;
 		return;
 	}
-	s->code = s->code << 4 |
-		  (unsigned)(isdigit((unsigned char)c) ? c - '0' : (c | 0x20) - 'a' + 10);
+	s->code = s->code << 4 | (unsigned)(is_digit(c) ? c - '0' : (c | 0x20) - 'a' + 10);
 	if (--s->hex_left > 0)
 		return;
 	s->state = STRING;
@@ -2528,10 +2547,17 @@ static void scan_hex(struct scanner *s, char c)
 		put_escaped(s, s->code);
 }
 
-/* One byte, which is neither in a string nor the end of the line. */
-static void scan_byte(struct scanner *s, char c)
+/* Reads C, which is not the end of the line.  Returns how many bytes that was: what
+ * ends a number is not of it. */
+static size_t scan_byte(struct scanner *s, char c)
 {
 	switch (s->state) {
+	case STRING:
+		if (c == '"')
+			end_string(s);
+		else
+			s->state = c == '\\' ? ESCAPE : BAD; /* a control character */
+		break;
 	case VALUE_OR_END:
 	case VALUE:
 		if (s->state == VALUE_OR_END && c == ']')
@@ -2586,27 +2612,28 @@ static void scan_byte(struct scanner *s, char c)
 		if (next == BAD && (s->state == ZERO || s->state == DIGITS ||
 				    s->state == FRACTION || s->state == POWER)) {
 			end_value(s, '0');
-			if (s->state != BAD)
-				scan_byte(s, c);
-			return;
+			return 0;
 		}
 		if (next != BAD && s->wanted)
 			put(s, (unsigned char)c);
 		s->state = next;
 	}
 	}
+	return 1;
 }
 
-/* Whether none of the eight BYTES in a string needs care.  May say no for nothing. */
-static bool are_plain(const char *bytes)
+/* Which of the eight BYTES in a string need care: the first one's lowest set bit is
+ * right, what is above it need not be. */
+static uint64_t needing_care(const char *bytes)
 {
 	const uint64_t ones = 0x0101010101010101, high = ones << 7;
 	uint64_t x, quote, backslash;
 
 	memcpy(&x, bytes, sizeof x);
+	x = le64toh(x);
 	quote = x ^ ones * '"';
 	backslash = x ^ ones * '\\';
-	return (((x - ones * 0x20) | (quote - ones) | (backslash - ones)) & high & ~x) == 0;
+	return ((x - ones * 0x20) | (quote - ones) | (backslash - ones)) & high & ~x;
 }
 
 /* Bytes in a string, up to one that needs care: returns how many. */
@@ -2614,8 +2641,14 @@ static size_t scan_string(struct scanner *s, const char *bytes, size_t n)
 {
 	size_t i = 0;
 
-	while (i + 8 <= n && are_plain(bytes + i))
+	while (i + 8 <= n) {
+		uint64_t care = needing_care(bytes + i);
+		if (care) {
+			i += (size_t)__builtin_ctzll(care) / 8;
+			break;
+		}
 		i += 8;
+	}
 	while (i < n && bytes[i] != '"' && bytes[i] != '\\' && (unsigned char)bytes[i] >= 0x20)
 		i++;
 	if (!s->wanted)
@@ -2647,53 +2680,48 @@ static bool in_line(const struct scanner *s)
 	return !s->over && (s->first || s->state != VALUE);
 }
 
+/* How many of the N BYTES in front change nothing. */
+static size_t skip(struct scanner *s, const char *bytes, size_t n)
+{
+	const char *end;
+	size_t i = 0;
+
+	switch (s->state) {
+	case STRING:
+		return scan_string(s, bytes, n);
+	case DIGITS:
+	case FRACTION:
+	case POWER:
+		while (!s->wanted && i < n && is_digit(bytes[i]))
+			i++;
+		return i;
+	case BAD:
+		end = memchr(bytes, '\n', n);
+		return end ? (size_t)(end - bytes) : n;
+	default:
+		return 0;
+	}
+}
+
 /* Reads up to N of BYTES, but not beyond the end of a line; returns how many. */
 static size_t scan(struct scanner *s, const char *bytes, size_t n)
 {
-	size_t i = 0;
-
 	if (s->over)
 		begin_line(s);
-	while (i < n) {
-		char c;
-
-		if (s->state == BAD) {
-			const char *end = memchr(bytes + i, '\n', n - i);
-			if (!end)
-				return n;
-			i = (size_t)(end - bytes);
-		} else if (s->state == STRING) {
-			i += scan_string(s, bytes + i, n - i);
-			if (i == n)
-				return n;
-		} else if (s->state == DIGITS && !s->wanted) {
-			while (i < n && isdigit((unsigned char)bytes[i]))
-				i++;
-			if (i == n)
-				return n;
-		}
-		c = bytes[i++];
-		if (!s->first && !is_blank(c))
-			s->first = c;
-		if (c == '\n') {
+	for (size_t i = 0; i < n;) {
+		i += skip(s, bytes + i, n - i);
+		if (i == n)
+			break;
+		if (bytes[i] == '\n') {
+			if (!s->first)
+				s->first = '\n';
 			s->over = true;
 			s->object = s->state == DONE;
-			return i;
+			return i + 1;
 		}
-		if (s->state != STRING) {
-			if (s->state != BAD)
-				scan_byte(s, c);
-		} else if (c == '"') {
-			flush_high(s);
-			if (s->is_key)
-				end_key(s);
-			else
-				end_value(s, '"');
-		} else {
-			s->state = c == '\\' ? ESCAPE : BAD; /* a control character */
-		}
+		i += scan_byte(s, bytes[i]);
 	}
-	return i;
+	return n;
 }
 
 /* ---- Relay -------------------------------------------------------------- */
