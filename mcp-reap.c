@@ -3296,6 +3296,7 @@ struct shim {
 	struct lane in;  /* client to server */
 	struct lane out; /* server to client */
 	struct watch from_client, from_server;
+	bool terminal;   /* is stdin */
 	int64_t sampled; /* when the reaper was told to look at the tree */
 	int control;
 	int signals; /* a signalfd */
@@ -3335,11 +3336,21 @@ static bool tell(const struct shim *s, int what)
 	return n == 1;
 }
 
+/* Whether stdin is to be read next, and that would stop us: it is the terminal, and
+ * we are a job in its background. */
+static bool would_stop(const struct shim *s)
+{
+	pid_t foreground = s->terminal && !s->in.buffer ? tcgetpgrp(STDIN_FILENO) : -1;
+
+	return foreground > 0 && foreground != getpgrp();
+}
+
 /* Passes on what the client has sent, as far as the server's pipe takes it. */
 static void pass_input(struct shim *s)
 {
 	for (int i = 0; i < TURN && s->in.in.fd >= 0 && s->in.out.fd >= 0; i++)
-		if (pump(&s->in) >= FLOW_IN_ENDED || s->in.full || !ready(s->in.in.fd, POLLIN))
+		if (would_stop(s) || pump(&s->in) >= FLOW_IN_ENDED || s->in.full ||
+		    !ready(s->in.in.fd, POLLIN))
 			break;
 }
 
@@ -3445,8 +3456,94 @@ static void drop_input(struct shim *s)
 	release_buffer(&s->in);
 }
 
+/*
+ * Whether a SIGCONT is for the client's death, from PR_SET_PDEATHSIG or from the
+ * reaper.  It comes for the end of the mere thread that forked us, too, and from
+ * the shell's fg.  When it comes for the death, our parent is another process
+ * already: the kernel hands us over first.
+ */
+static bool client_is_dead(const struct shim *s, const struct signalfd_siginfo *cont)
+{
+	if (opt.outlive_parent)
+		return false;
+	if (s->client == 0) /* then what comes from outside is all there is */
+		return cont->ssi_pid == 0;
+	return getppid() != s->client;
+}
+
+static void discard(int sig)
+{
+	const struct timespec at_once = {0, 0};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	sigtimedwait(&set, NULL, &at_once);
+}
+
+/*
+ * Stops us by SIG, which is blocked and pending.  Why we cannot sleep through the
+ * client's death: one before SIG was sent is seen by the look here; one after that
+ * sends SIGCONT, which discards the pending SIG or ends the stop.
+ */
+static void stop(struct shim *s, int sig)
+{
+	const struct signalfd_siginfo no_cont = {.ssi_pid = 1};
+	sigset_t set;
+
+	if (client_is_dead(s, &no_cont)) {
+		discard(sig);
+		lose_client(s);
+		return;
+	}
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	sigprocmask(SIG_UNBLOCK, &set, NULL); /* here we stop */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* Ctrl-Z: stops the server's process group, then us as SIGTSTP does by default,
+ * and lets the server go on after fg. */
+static void suspend(struct shim *s)
+{
+	tell(s, SIGTSTP);
+	raise(SIGTSTP);
+	stop(s, SIGTSTP);
+	tell(s, SIGCONT);
+}
+
+/*
+ * Stops our job as the read would that is next.  In the read itself we would stop
+ * again after each SIGCONT, and never see what kill(1) has sent along with it.
+ * That is not lost here either: what came before SIGTTIN is seen behind it.
+ */
+static void stop_job(struct shim *s)
+{
+	sigset_t ttin;
+
+	sigemptyset(&ttin);
+	sigaddset(&ttin, SIGTTIN);
+	sigprocmask(SIG_BLOCK, &ttin, NULL);
+	kill(0, SIGTTIN);
+	if (ready(s->signals, POLLIN))
+		discard(SIGTTIN);
+	else
+		stop(s, SIGTTIN);
+	sigprocmask(SIG_UNBLOCK, &ttin, NULL);
+}
+
 static void pump_input(struct shim *s)
 {
+	if (would_stop(s)) {
+		if (s->over) {
+			shut(&s->in.in.fd);
+			return;
+		}
+		stop_job(s);
+		/* That nothing stops us, SIGTTIN being ignored, fails the read. */
+		if (s->over || ready(s->signals, POLLIN))
+			return;
+	}
 	switch (pump(&s->in)) {
 	case FLOW_IN_ENDED:
 		/* EIO: the terminal has hung up.  ECONNRESET: the socket. */
@@ -3699,47 +3796,6 @@ static void collect_children(struct shim *s)
 	}
 	if (inherited_died && s->reaper)
 		note_inherited_children(s->reaper);
-}
-
-/*
- * Whether a SIGCONT is for the client's death, from PR_SET_PDEATHSIG or from the
- * reaper.  It comes for the end of the mere thread that forked us, too, and from
- * the shell's fg.  When it comes for the death, our parent is another process
- * already: the kernel hands us over first.
- */
-static bool client_is_dead(const struct shim *s, const struct signalfd_siginfo *cont)
-{
-	if (opt.outlive_parent)
-		return false;
-	if (s->client == 0) /* then what comes from outside is all there is */
-		return cont->ssi_pid == 0;
-	return getppid() != s->client;
-}
-
-/*
- * Ctrl-Z: stops the server's process group, then us as SIGTSTP does by default,
- * and lets the server go on after fg.  Why we cannot sleep through the client's
- * death: one before raise() is seen by the look behind it; one after that sends
- * SIGCONT, which discards the pending SIGTSTP or ends the stop.
- */
-static void suspend(struct shim *s)
-{
-	const struct timespec at_once = {0, 0};
-	const struct signalfd_siginfo no_cont = {.ssi_pid = 1};
-	sigset_t tstp;
-
-	sigemptyset(&tstp);
-	sigaddset(&tstp, SIGTSTP);
-	tell(s, SIGTSTP);
-	raise(SIGTSTP);
-	if (client_is_dead(s, &no_cont)) {
-		sigtimedwait(&tstp, NULL, &at_once);
-		lose_client(s);
-		return;
-	}
-	sigprocmask(SIG_UNBLOCK, &tstp, NULL); /* here we stop */
-	sigprocmask(SIG_BLOCK, &tstp, NULL);
-	tell(s, SIGCONT);
 }
 
 /* Ends the session by a signal that no server can be told of. */
@@ -4730,6 +4786,8 @@ int main(int argc, char **argv)
 
 	session_start = now();
 	session_command = parse_options(argc, argv);
+	if (opt.list && fcntl(STDOUT_FILENO, F_GETFD) < 0)
+		fail("stdout");
 	reserve_stdio();
 	if (opt.list)
 		list_sessions();
@@ -4749,6 +4807,7 @@ int main(int argc, char **argv)
 		fail("subreaper");
 
 	s.in.in.fd = STDIN_FILENO;
+	s.terminal = isatty(STDIN_FILENO);
 	s.out.out.fd = STDOUT_FILENO;
 	s.in.watch = shared ? &s.from_client : NULL;
 	s.out.watch = shared ? &s.from_server : NULL;

@@ -187,6 +187,8 @@ inner() {
 @test "--list that cannot be written fails with 125" {
 	run -125 bash -c '"$1" --list >/dev/full' - "$MCP_REAP"
 	[[ $output == 'mcp-reap: stdout: No space left on device' ]]
+	run -125 bash -c '"$1" --list >&-' - "$MCP_REAP"
+	[[ $output == 'mcp-reap: stdout: Bad file descriptor' ]]
 }
 
 @test "--list takes no command, and no format but json" {

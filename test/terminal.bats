@@ -280,10 +280,41 @@ job_pid() {
 	pressed D
 	status_is 0
 }
+ended_by_typing() {
+	say ''
+	sleep 0.1
+	gone "$SHIM"
+}
 stopped_by_typing() {
 	say ''
 	sleep 0.1
 	stopped "$SHIM"
+}
+
+@test "stopped as it read the terminal in the background, kill ends the session" {
+	terminal
+	typed '$M -- $S ready deaf child daemon=1 &'
+	ready
+	await stopped_by_typing
+	typed 'kill %1'
+	await gone "$SHIM" "$SERVER"
+	typed 'wait %1; echo "sta""tus $?."'
+	await has '^status 143\.'
+}
+
+@test "in the background, a server that exits ends the session" {
+	terminal
+	typed '$M -- sh -c "sleep 0.2; exit 3" &'
+	await eval 'SHIM=$(job_pid) && gone "$SHIM"'
+	typed 'wait %1; echo "sta""tus $?."'
+	await has '^status 3\.'
+}
+
+@test "with SIGTTIN ignored, to read the terminal in the background is the end of input" {
+	terminal
+	typed 'trap "" TTIN; $M -- $S ready &'
+	ready
+	await ended_by_typing
 }
 
 @test "with stty tostop, output in the background stops it as any command" {
