@@ -395,7 +395,8 @@ static void forget_text(void)
 		madvise(texts[i].from, texts[i].size, MADV_DONTNEED);
 }
 
-/* What starting up, which goes deepest, has left below us on the stack. */
+/* What starting up, which goes deepest, has left below us on the stack.  The kernel
+ * lets nothing else come near it. */
 static void forget_stack(void)
 {
 	enum { DEPTH = 65536, OURS = 1024 }; /* bytes; ours: for what we call */
