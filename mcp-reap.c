@@ -71,6 +71,7 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -396,8 +397,9 @@ static void forget_text(void)
 }
 
 /* What starting up, which goes deepest, has left below us on the stack.  The kernel
- * lets nothing else come near it. */
-static void forget_stack(void)
+ * lets nothing else come near it.  Inlined, it would take its caller's frame, which
+ * is not all above the frame's address, for what is below. */
+__attribute__((noinline)) static void forget_stack(void)
 {
 	enum { DEPTH = 65536, OURS = 1024 }; /* bytes; ours: for what we call */
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
@@ -3297,7 +3299,7 @@ struct shim {
 	struct lane in;  /* client to server */
 	struct lane out; /* server to client */
 	struct watch from_client, from_server;
-	bool terminal;   /* is stdin */
+	bool terminal;   /* is stdin, and the one that controls us */
 	int64_t sampled; /* when the reaper was told to look at the tree */
 	int control;
 	int signals; /* a signalfd */
@@ -3536,11 +3538,10 @@ static void stop_job(struct shim *s)
 static void pump_input(struct shim *s)
 {
 	if (would_stop(s)) {
-		if (s->over) {
+		if (s->over)
 			shut(&s->in.in.fd);
-			return;
-		}
-		stop_job(s);
+		else if (!ready(s->signals, POLLIN))
+			stop_job(s);
 		/* That nothing stops us, SIGTTIN being ignored, fails the read. */
 		if (s->over || ready(s->signals, POLLIN))
 			return;
@@ -4808,7 +4809,7 @@ int main(int argc, char **argv)
 		fail("subreaper");
 
 	s.in.in.fd = STDIN_FILENO;
-	s.terminal = isatty(STDIN_FILENO);
+	s.terminal = tcgetsid(STDIN_FILENO) == getsid(0); /* not so of a pty's master */
 	s.out.out.fd = STDOUT_FILENO;
 	s.in.watch = shared ? &s.from_client : NULL;
 	s.out.watch = shared ? &s.from_server : NULL;

@@ -317,6 +317,16 @@ stopped_by_typing() {
 	await ended_by_typing
 }
 
+@test "with the master of a terminal as stdin, nobody is in the background" {
+	need_that pseudo-terminal bash -c ': <>/dev/ptmx'
+	launch bash -c 'exec "$@" >>out' - "$FIX/pty" -m "$MCP_REAP" -- cat
+	say hello
+	await has '^hello'
+	TERMINAL=$!
+	kill "$TERMINAL"
+	ended "$TERMINAL"
+}
+
 @test "with stty tostop, output in the background stops it as any command" {
 	terminal
 	typed 'stty tostop'
