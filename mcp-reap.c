@@ -4809,7 +4809,8 @@ int main(int argc, char **argv)
 		fail("subreaper");
 
 	s.in.in.fd = STDIN_FILENO;
-	s.terminal = tcgetsid(STDIN_FILENO) == getsid(0); /* not so of a pty's master */
+	/* What a pty's master controls is another session. */
+	s.terminal = isatty(STDIN_FILENO) && tcgetsid(STDIN_FILENO) == getsid(0);
 	s.out.out.fd = STDOUT_FILENO;
 	s.in.watch = shared ? &s.from_client : NULL;
 	s.out.watch = shared ? &s.from_server : NULL;
