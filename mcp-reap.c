@@ -2205,24 +2205,26 @@ enum member {
 	PROTOCOL_VERSION = 1 << 8,
 };
 
-/* clang-format off */
+#define MEMBER(key, within, member)                                                                \
+	{                                                                                          \
+		key, sizeof(key) - 1, within, member                                               \
+	}
 static const struct {
 	char key[16];
 	size_t size;
 	enum member within; /* OTHER: the message itself */
 	enum member member;
 } members[] = {
-	{"id",              2, OTHER,  ID},
-	{"method",          6, OTHER,  METHOD},
-	{"params",          6, OTHER,  PARAMS},
-	{"result",          6, OTHER,  RESULT},
-	{"error",           5, OTHER,  ERROR},
-	{"requestId",       9, PARAMS, REQUEST_ID},
-	{"uri",             3, PARAMS, URI},
-	{"task",            4, PARAMS, TASK},
-	{"protocolVersion", 15, RESULT, PROTOCOL_VERSION},
+	MEMBER("id", OTHER, ID),
+	MEMBER("method", OTHER, METHOD),
+	MEMBER("params", OTHER, PARAMS),
+	MEMBER("result", OTHER, RESULT),
+	MEMBER("error", OTHER, ERROR),
+	MEMBER("requestId", PARAMS, REQUEST_ID),
+	MEMBER("uri", PARAMS, URI),
+	MEMBER("task", PARAMS, TASK),
+	MEMBER("protocolVersion", RESULT, PROTOCOL_VERSION),
 };
-/* clang-format on */
 
 struct scanner {
 	/* The line, once it is over: */
@@ -4789,7 +4791,7 @@ int main(int argc, char **argv)
 	session_start = now();
 	session_command = parse_options(argc, argv);
 	if (opt.list && fcntl(STDOUT_FILENO, F_GETFD) < 0)
-		fail("stdout");
+		fail("stdout"); /* not for /dev/null to take */
 	reserve_stdio();
 	if (opt.list)
 		list_sessions();

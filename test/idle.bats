@@ -166,7 +166,7 @@ kibibytes() {
 	awk -v fields="$*" 'index(fields, $1) { sum += $2 } END { print sum }' "/proc/$SHIM/smaps_rollup"
 }
 
-# What is no other process's as well; a program that is linked with glibc has 84 KiB of it before it does anything.
+# What is no other process's as well; a program that is linked with glibc has 92 KiB of it before it does anything.
 small() {
 	kibibytes Private_Dirty:
 	(($(kibibytes Private_Dirty:) <= 100))
