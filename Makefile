@@ -2,6 +2,9 @@
 
 CFLAGS ?= -O2 -g
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wformat=2
+# One compiler call builds it: mcp-reap.c and the rooms of src/.
+SRC = mcp-reap.c $(wildcard src/*/*.c)
+HEADERS = $(wildcard src/*/*.h)
 # Bound before the fork, symbols cost the two processes one page between them.
 LINK = -Wl,-z,relro -Wl,-z,now
 COMPILE = $(CC) -std=gnu11 $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(LINK) $(LDFLAGS)
@@ -18,14 +21,14 @@ INSTALL = install
 # The binary that the tests run, how many of them at a time (they mostly wait), and which files of the suite.
 MCP_REAP = $(CURDIR)/mcp-reap
 JOBS = 8
-SUITE ?= test
+SUITE ?= test test/unit
 FIXTURES = $(patsubst test/fixtures/%.c,test/bin/%,$(wildcard test/fixtures/*.c))
 # bats runs in parallel only where GNU parallel (moreutils have another one of that name) and flock are installed.
 BATS = bats $(shell parallel --version 2>/dev/null </dev/null | grep -q '^GNU' && command -v flock >/dev/null && \
 	echo --jobs $(JOBS))
 
-# The version is in mcp-reap.c alone. The time of a release is that of its last commit, which the tarball's files keep.
-VERSION = $(shell sed -n 's/^\#define VERSION "\(.*\)"/\1/p' mcp-reap.c)
+# The version is in src/base/options.h alone. The time of a release is that of its last commit, which the tarball's files keep.
+VERSION = $(shell sed -n 's/^\#define VERSION "\(.*\)"/\1/p' src/base/options.h)
 NAME = mcp-reap-$(VERSION)
 SOURCE_DATE_EPOCH ?= $(shell if [ -e .git ]; then git log -1 --format=%ct; else stat -c %Y NEWS.md; fi)
 # What is not source: what `make clean` removes.
@@ -33,23 +36,30 @@ BUILT = mcp-reap test/bin dist
 
 all: mcp-reap
 
-mcp-reap: mcp-reap.c
-	$(COMPILE) -o $@ mcp-reap.c
+mcp-reap: $(SRC) $(HEADERS)
+	$(COMPILE) -o $@ $(SRC)
 
 test/bin/%: test/fixtures/%.c
 	@mkdir -p test/bin
 	$(COMPILE) -pthread -o $@ $<
 
-check: $(MCP_REAP) $(FIXTURES)
+# The rooms that the messages pass, alone: what is linked with them knows nothing of sessions.
+ROOMS = src/talk/message.c src/base/json.c
+UNITS = $(patsubst test/unit/%.c,test/bin/unit/%,$(wildcard test/unit/*.c))
+test/bin/unit/%: test/unit/%.c $(ROOMS) $(ROOMS:.c=.h)
+	@mkdir -p test/bin/unit
+	$(COMPILE) -o $@ $< $(ROOMS)
+
+check: $(MCP_REAP) $(FIXTURES) $(UNITS)
 	MCP_REAP=$(MCP_REAP) $(BATS) $(SUITE)
 
 check-interop: $(MCP_REAP) $(FIXTURES)
 	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
 	MCP_REAP=$(MCP_REAP) $(BATS) test/interop
 
-test/bin/sanitized/mcp-reap: mcp-reap.c
+test/bin/sanitized/mcp-reap: $(SRC) $(HEADERS)
 	@mkdir -p test/bin/sanitized
-	$(COMPILE) -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ mcp-reap.c
+	$(COMPILE) -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ $(SRC)
 
 # All but what looks at memory, descriptors and /proc: the sanitizers' own are in the way. What skips for that may.
 # Leaks are valgrind's: LeakSanitizer stops the process that exits by SIGSTOP, which the SIGCONT of a client's death
@@ -69,13 +79,14 @@ check-faults: $(MCP_REAP) $(FIXTURES)
 # kind: how much.
 MESSAGES = 50000
 SECONDS = 60
-test/bin/lines: test/fuzz/lines.c mcp-reap.c
+test/bin/lines: test/fuzz/lines.c $(ROOMS) $(ROOMS:.c=.h)
 	@mkdir -p test/bin
-	$(COMPILE) -o $@ $<
+	$(COMPILE) -o $@ $< $(ROOMS)
 
-test/bin/fuzz: test/fuzz/scanner.c mcp-reap.c
+test/bin/fuzz: test/fuzz/scanner.c $(ROOMS) $(ROOMS:.c=.h)
 	@mkdir -p test/bin
-	clang -std=gnu11 $(WARNINGS) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $<
+	clang -std=gnu11 $(WARNINGS) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< \
+		$(ROOMS)
 
 check-scanner: test/bin/lines test/bin/fuzz
 	node test/fuzz/compare.mjs test/bin/lines $(MESSAGES) $(or $(SEED),1)
@@ -139,9 +150,9 @@ distcheck: dist
 # One file that runs on any Linux, with the compiler of Debian's musl-dev, or with the CC and CFLAGS of the command line.
 # To be small it has no tables for debuggers, and no gaps between code and data.
 static: static-x86_64
-static-x86_64 static-aarch64: static-%: mcp-reap.c
+static-x86_64 static-aarch64: static-%: $(SRC) $(HEADERS)
 	@mkdir -p dist
-	$(COMPILE) -static -s -o dist/$(NAME)-linux-$* mcp-reap.c
+	$(COMPILE) -static -s -o dist/$(NAME)-linux-$* $(SRC)
 static-%: CC = $*-linux-musl-gcc
 static-%: CFLAGS = -Os -fno-asynchronous-unwind-tables -Wl,-z,noseparate-code
 

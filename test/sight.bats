@@ -387,7 +387,7 @@ not JSON: "a" \ ä'
 @test "without -t and -s nothing is shared or mapped for them" {
 	need strace
 	! grep -q __asan_init "$MCP_REAP" || skip "the leak sanitizer does not work under strace"
-	strace -f -o log "$MCP_REAP" -v -- cat <<<hello
+	strace -f -o log "$MCP_REAP" -- cat <<<hello
 	run ! grep -E 'mmap.*MAP_SHARED\|MAP_ANONYMOUS|trace' log
 }
 

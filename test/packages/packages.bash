@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 ROOT=$(realpath "$BATS_TEST_DIRNAME/../..")
-VERSION=$(sed -n 's/^#define VERSION "\(.*\)"/\1/p' "$ROOT/mcp-reap.c")
+VERSION=$(sed -n 's/^#define VERSION "\(.*\)"/\1/p' "$ROOT/src/base/options.h")
 NAME=mcp-reap-$VERSION
 TARBALL=$ROOT/dist/$NAME.tar.gz
 

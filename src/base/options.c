@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "options.h"
+
+#include "say.h"
+
+#include <ctype.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OPTIONS_VARIABLE "MCP_REAP_OPTIONS"
+
+/* The grace is the patience of the reference SDKs, which every server lives with. */
+struct options opt = {.grace = 2000, .kill_after = -1, .idle_stop = -1};
+
+static const char usage[] =
+	"Usage: mcp-reap [OPTION]... [--] COMMAND [ARG]...\n"
+	"       mcp-reap --list[=json]\n"
+	"Run COMMAND, a stdio server, and leave nothing of it behind when the session\n"
+	"is over: when stdin ends, stdout is closed, the client dies, or COMMAND exits.\n"
+	"\n"
+	"  -g, --grace=DURATION       from the end of input to SIGTERM [2s]\n"
+	"  -k, --kill-after=DURATION  from SIGTERM to SIGKILL\n"
+	"                               [2s; 10s before COMMAND's first output]\n"
+	"  -i, --idle-stop=DURATION   end COMMAND when nothing has passed for so long and\n"
+	"                               nothing is awaited; start it again when needed\n"
+	"  -l, --drop-launcher        once COMMAND, an npx, has started the server, end\n"
+	"                               npx itself, which only waits\n"
+	"  -j, --json-only            send lines that are not JSON to stderr, not stdout\n"
+	"  -x, --no-new-privs         COMMAND cannot gain privileges (setuid)\n"
+	"  -o, --outlive-parent       our parent may exit; only stdio and signals\n"
+	"                               end the session\n"
+	"  -v, --verbose              say on stderr what happens\n"
+	"  -s, --stats[=json]         say on stderr at the end what the session was\n"
+	"  -t, --trace=FILE           write all messages to FILE, as JSON Lines; -: to\n"
+	"                               stderr; %p in FILE is our process's number\n"
+	"  -L, --list[=json]          show the sessions that run on this host\n"
+	"  -h, --help                 show this help and exit\n"
+	"  -V, --version              show the version and exit\n"
+	"\n"
+	"DURATION is a number with an optional unit: ms, s (the default), m, h or d.\n"
+	"Options in the environment's MCP_REAP_OPTIONS are read first.\n"
+	"Exit status: COMMAND's; 128+N if signal N ended it; 125 if mcp-reap failed,\n"
+	"126 if COMMAND cannot be run, 127 if it is not found.\n";
+
+/* clang-format off */
+static const char short_options[] = "+:g:k:i:ljxovst:LhV";
+static const struct option long_options[] = {
+	{"grace",          required_argument, NULL, 'g'},
+	{"kill-after",     required_argument, NULL, 'k'},
+	{"idle-stop",      required_argument, NULL, 'i'},
+	{"drop-launcher",  no_argument,       NULL, 'l'},
+	{"json-only",      no_argument,       NULL, 'j'},
+	{"no-new-privs",   no_argument,       NULL, 'x'},
+	{"outlive-parent", no_argument,       NULL, 'o'},
+	{"verbose",        no_argument,       NULL, 'v'},
+	{"stats",          optional_argument, NULL, 's'},
+	{"trace",          required_argument, NULL, 't'},
+	{"list",           optional_argument, NULL, 'L'},
+	{"help",           no_argument,       NULL, 'h'},
+	{"version",        no_argument,       NULL, 'V'},
+	{NULL,             0,                 NULL, 0},
+};
+/* clang-format on */
+
+/* Where the options that are parsed come from. */
+static enum { FROM_COMMAND_LINE, FROM_VARIABLE } source;
+
+/* Exits with a complaint about the options. */
+__attribute__((noreturn, format(printf, 1, 2))) static void refuse(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(source == FROM_VARIABLE ? "mcp-reap: " OPTIONS_VARIABLE ": " : "mcp-reap: ", format,
+	    args);
+	va_end(args);
+	exit(EXIT_OURS);
+}
+
+static int64_t parse_duration(const char *option, const char *value)
+{
+	static const struct {
+		const char *name;
+		double ms;
+	} units[] = {{"", 1e3}, {"ms", 1}, {"s", 1e3}, {"m", 60e3}, {"h", 3600e3}, {"d", 86400e3}};
+	const double most = 1e15; /* ms: 31,000 years, and far from overflow */
+	const char *unit = value;
+	double number = 0, divisor = 0; /* 0: no point yet */
+	bool any = false;
+
+	/* strtod(3) takes blanks, signs, hex, inf and nan as well, and is a tenth
+	 * of a static binary. */
+	for (; isdigit((unsigned char)*unit) || (*unit == '.' && divisor == 0); unit++) {
+		if (*unit == '.') {
+			divisor = 1;
+			continue;
+		}
+		any = true;
+		number = number * 10 + (*unit - '0');
+		divisor *= 10;
+	}
+	for (size_t i = 0; any && i < sizeof units / sizeof *units; i++) {
+		double ms = number * units[i].ms / (divisor > 0 ? divisor : 1);
+		if (strcmp(unit, units[i].name) == 0 && ms <= most) {
+			int64_t whole = (int64_t)ms;
+			return whole + ((double)whole < ms); /* never less than asked */
+		}
+	}
+	refuse("--%s: '%s': not a duration", option, value);
+}
+
+/* Whether VALUE, which OPTION need not have, asks for JSON. */
+static bool parse_format(const char *option, const char *value)
+{
+	if (value && strcmp(value, "json") != 0)
+		refuse("--%s: '%s': not a format; there is json", option, value);
+	return value != NULL;
+}
+
+__attribute__((noreturn)) static void print_and_exit(const char *text)
+{
+	print("%s", text);
+	exit(0);
+}
+
+/* Parses what precedes the first word that is no option; optind is its index. */
+static void parse_words(int argc, char **argv)
+{
+	static char none[1];
+
+	opterr = 0;
+	optind = 0; /* glibc, musl: begin anew */
+	for (int c;;) {
+		optarg = none; /* or musl leaves the last one's */
+		c = getopt_long(argc, argv, short_options, long_options, NULL);
+		if (c == -1)
+			return;
+		if (source == FROM_VARIABLE && (c == 'L' || c == 'h' || c == 'V'))
+			refuse("%s: not for every session", argv[optind - 1]);
+		switch (c) {
+		case 'g':
+			opt.grace = parse_duration("grace", optarg);
+			break;
+		case 'k':
+			opt.kill_after = parse_duration("kill-after", optarg);
+			break;
+		case 'i':
+			opt.idle_stop = parse_duration("idle-stop", optarg);
+			break;
+		case 'l':
+			opt.drop_launcher = true;
+			break;
+		case 'j':
+			opt.json_only = true;
+			break;
+		case 'x':
+			opt.no_new_privs = true;
+			break;
+		case 'o':
+			opt.outlive_parent = true;
+			break;
+		case 'v':
+			opt.verbose = true;
+			break;
+		case 's':
+			opt.stats = true;
+			opt.json = parse_format("stats", optarg == none ? NULL : optarg);
+			break;
+		case 't':
+			if (!*optarg)
+				refuse("--trace: '': not a file");
+			opt.trace = optarg;
+			break;
+		case 'L':
+			opt.list = true;
+			opt.json = parse_format("list", optarg == none ? NULL : optarg);
+			break;
+		case 'h':
+			print_and_exit(usage);
+		case 'V':
+			print_and_exit("mcp-reap " VERSION "\n");
+		default:
+			/* A long option unknown, or with a value that it does not
+			 * take, leaves optopt 0 or its letter. */
+			if (c == ':')
+				refuse("%s: its value is missing", argv[optind - 1]);
+			if (optopt && strncmp(argv[optind - 1], "--", 2) != 0)
+				refuse("-%c: unknown option; try 'mcp-reap --help'", optopt);
+			refuse("%s: unknown option; try 'mcp-reap --help'", argv[optind - 1]);
+		}
+	}
+}
+
+/*
+ * Splits TEXT, in its own memory, into words as the shell does: at blanks, but
+ * for what is quoted by ', " or \.  Nothing is expanded.  Returns how many words
+ * there are in WORDS, for which TEXT's length is enough.
+ */
+static int split(char *text, char **words)
+{
+	char *to = text, quote = '\0';
+	bool within = false;
+	int n = 0;
+
+	for (const char *from = text; *from; from++) {
+		if (!quote && strchr(" \t\n", *from)) {
+			if (within)
+				*to++ = '\0';
+			within = false;
+			continue;
+		}
+		if (!within)
+			words[n++] = to;
+		within = true;
+		if (quote && *from == quote) {
+			quote = '\0';
+		} else if (!quote && (*from == '\'' || *from == '"')) {
+			quote = *from;
+		} else if (*from == '\\' &&
+			   (!quote || (quote == '"' && from[1] && strchr("\"\\$`", from[1])))) {
+			if (!*++from)
+				refuse("ends in a backslash");
+			*to++ = *from;
+		} else {
+			*to++ = *from;
+		}
+	}
+	if (quote)
+		refuse("%c: is not closed", quote);
+	*to = '\0';
+	return n;
+}
+
+/* The options for a client whose configuration cannot be changed.  They are no
+ * business of the server's, which may run mcp-reap as well. */
+static void parse_variable(char *program)
+{
+	const char *value = getenv(OPTIONS_VARIABLE);
+	if (!value)
+		return;
+	static char *text; /* for as long as we live: options point into it */
+	text = strdup(value);
+	char **words = calloc(strlen(value) + 2, sizeof *words);
+	if (!text || !words)
+		fail("memory");
+	unsetenv(OPTIONS_VARIABLE);
+	source = FROM_VARIABLE;
+	words[0] = program;
+	int n = 1 + split(text, words + 1);
+	parse_words(n, words);
+	if (optind < n)
+		refuse("%s: not an option", words[optind]);
+	free((void *)words);
+	source = FROM_COMMAND_LINE;
+}
+
+char **parse_options(int argc, char **argv)
+{
+	parse_variable(*argv);
+	parse_words(argc, argv);
+	if (opt.list && optind < argc)
+		refuse("%s: --list takes no command", argv[optind]);
+	if (optind == argc && !opt.list)
+		refuse("command: missing; try 'mcp-reap --help'");
+	return argv + optind;
+}
+
+int find_command(int argc, char **argv)
+{
+	optind = 0; /* anew */
+	while (getopt_long(argc, argv, short_options, long_options, NULL) != -1)
+		;
+	return optind;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* What the user asks for: the command line, and MCP_REAP_OPTIONS. */
+#ifndef BASE_OPTIONS_H
+#define BASE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VERSION "0.1.0"
+
+/* Read-only once main has begun.  Times are in ms. */
+extern struct options {
+	int64_t grace;
+	int64_t kill_after; /* -1: not said */
+	int64_t idle_stop;  /* -1: never */
+	bool drop_launcher;
+	bool json_only;
+	bool no_new_privs;
+	bool outlive_parent;
+	bool verbose;
+	const char *trace; /* a file's name; NULL: none */
+	bool stats;
+	bool list;
+	bool json; /* for what --stats or --list says */
+} opt;
+
+/* Fills opt.  Returns COMMAND and its arguments.  Exits on a mistake, and after
+ * --help and --version. */
+char **parse_options(int argc, char **argv);
+
+/* The index in ARGV, another session's command line, of its COMMAND. */
+int find_command(int argc, char **argv);
+
+#endif

@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: MIT */
+#include "self.h"
+
+struct self self;

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "ending.h"
+
+#include "../base/clock.h"
+#include "../base/fd.h"
+#include "../base/say.h"
+#include "../sight/event.h"
+#include "reaper.h"
+#include "terminal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum {
+	/* ms, for a server that does not read its input; between two looks at it. */
+	UNREAD_MAX = 60000,
+	UNREAD_POLL_MAX = 100,
+	/* Turns of the lane, for what the client has sent before the end. */
+	LAST_TURNS = 16,
+};
+
+bool tell(const struct session *s, int what)
+{
+	unsigned char byte = (unsigned char)what;
+	ssize_t n;
+
+	do
+		n = write(s->control, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	return n == 1;
+}
+
+/* Passes on what the client has sent, as far as the server's pipe takes it. */
+static void pass_input(struct session *s)
+{
+	for (int i = 0; i < LAST_TURNS && s->in.in.fd >= 0 && s->in.out.fd >= 0; i++)
+		if ((!s->in.buffer && would_stop()) || pump(&s->in) >= FLOW_IN_ENDED ||
+		    s->in.full || !ready(s->in.in.fd, POLLIN))
+			break;
+}
+
+void finish_input(struct session *s)
+{
+	pass_input(s);
+	shut(&s->in.in.fd);
+	shut(&s->in.out.fd);
+}
+
+/* The reaper hears of it first, so as not to think that a server which exits at once has
+ * done so by itself. */
+void end(struct session *s)
+{
+	pass_input(s);
+	if (!tell(s, CONTROL_INPUT_ENDED))
+		shut(&s->control); /* the end-of-file will do */
+	shut(&s->in.in.fd);
+	shut(&s->in.out.fd);
+	if (!s->over)
+		s->over = now();
+}
+
+void say_reason(const struct session *s, const char *reason, const char *detail)
+{
+	bool goes_on = s->reaper || s->server == GOING_DOWN || s->server == STOPPED;
+
+	if (goes_on && !s->forced && !s->relay_failed && !s->input_ended)
+		event_end(reason, detail);
+}
+
+void note_input_ended(struct session *s)
+{
+	if (s->input_ended)
+		return;
+	say_reason(s, "stdin-closed", "");
+	s->input_ended = now();
+	s->unread_poll = 1;
+}
+
+/* Whether the server has read all that LANE had for it, or nobody reads. */
+static bool all_read(const struct lane *lane)
+{
+	int unread = 0;
+
+	if (lane->out.fd < 0)
+		return true;
+	if (lane->in.fd >= 0)
+		return false;
+	return ready(lane->out.fd, 0) /* POLLERR */ || ioctl(lane->out.fd, FIONREAD, &unread) < 0 ||
+	       unread == 0;
+}
+
+/*
+ * The grace starts when the server has read all of its input: one that is still
+ * starting, as npx does, has not seen the end yet.  Its stdin is closed only
+ * then, so that we can ask; before that it could not notice.
+ */
+void await_reading(struct session *s)
+{
+	if (all_read(&s->in) || now() >= s->input_ended + UNREAD_MAX) {
+		end(s);
+		return;
+	}
+	s->unread_poll *= 2;
+	if (s->unread_poll > UNREAD_POLL_MAX)
+		s->unread_poll = UNREAD_POLL_MAX;
+}
+
+void lose_client(struct session *s)
+{
+	say_reason(s, "client-died", "");
+	s->forced = true;
+	end(s);
+}
+
+void lose_output(struct session *s)
+{
+	if (errno != EPIPE && errno != ECONNRESET) {
+		complain("stdout: %s", strerror(errno));
+		say_reason(s, "stdout-failed", "");
+		s->relay_failed = true;
+	}
+	say_reason(s, "stdout-closed", "");
+	shut(&s->out.in.fd);
+	shut(&s->out.out.fd);
+	s->forced = true;
+	end(s);
+}
+
+/* Ends the session by a signal that no server can be told of. */
+static void die_of_signal(struct session *s, const struct signalfd_siginfo *info)
+{
+	int sig = (int)info->ssi_signo;
+
+	say_reason(s, "signal-", signal_name(sig));
+	s->status = 128 + sig;
+	s->interrupted = sig == SIGINT && info->ssi_code == SI_KERNEL;
+	s->forced = true;
+	if (!s->over)
+		s->over = now();
+}
+
+/* The server's stdin stays open until the
+ * reaper says that the server has got SIG: the end of input must not be faster,
+ * or it could exit as if nothing had happened. */
+void end_by_signal(struct session *s, const struct signalfd_siginfo *info)
+{
+	int sig = (int)info->ssi_signo;
+
+	if (!s->reaper) { /* it is only output that nobody takes, or a server to come */
+		if (s->server == GOING_DOWN || s->server == STOPPED)
+			die_of_signal(s, info);
+		shut(&s->out.in.fd);
+		return;
+	}
+	say_reason(s, "signal-", signal_name(sig));
+	if (sig == SIGINT && info->ssi_code == SI_KERNEL)
+		s->interrupted = true;
+	s->forced = true;
+	if (!s->over)
+		s->over = now();
+	if (!tell(s, sig))
+		end(s);
+}
+
+/* The reaper's means that the server has got its signal.
+ * One of somebody else (timeout(1) sends a pair) may have taken its place, as
+ * signals of one kind do not queue: then the reaper is asked for it again. */
+void take_nudge(struct session *s, const struct signalfd_siginfo *cont)
+{
+	if ((pid_t)cont->ssi_pid == s->reaper || !s->reaper)
+		finish_input(s);
+	else if (!tell(s, CONTROL_NUDGE))
+		end(s);
+}
+
+int final_status(const struct session *s)
+{
+	return s->relay_failed ? EXIT_OURS : s->status;
+}
+
+__attribute__((noreturn)) void leave(const struct session *s)
+{
+	int status = final_status(s);
+	sigset_t interrupt;
+
+	if (s->interrupted && status == 128 + SIGINT) {
+		sigemptyset(&interrupt);
+		sigaddset(&interrupt, SIGINT);
+		signal(SIGINT, SIG_DFL);
+		raise(SIGINT);
+		sigprocmask(SIG_UNBLOCK, &interrupt, NULL);
+	}
+	exit(status);
+}

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "reaper.h"
+
+#include "../base/clock.h"
+#include "../base/fd.h"
+#include "../base/options.h"
+#include "../base/say.h"
+#include "../base/self.h"
+#include "../sight/event.h"
+#include "../sight/stats.h"
+#include "../sight/trace.h"
+#include "../tree/launcher.h"
+#include "../tree/proc.h"
+#include "../tree/tree.h"
+#include "signals.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	/* ms.  The patience of the reference SDKs. */
+	KILL_AFTER = 2000,
+	/* Before the first output, it may be npx in mid-install: SIGKILL there
+	 * leaves a broken cache. */
+	KILL_AFTER_SILENT = 10000,
+	/* For descendants that we may not signal; between two looks at them. */
+	UNKILLABLE_MAX = 5000,
+	UNKILLABLE_POLL = 10,
+};
+
+struct reaper {
+	int control; /* -1: none (more) */
+	int signals; /* a signalfd */
+	int client;  /* a pidfd, the truth; -1: dead, unknown, none of our business */
+	int shim;    /* a pidfd; -1: unknown */
+
+	pid_t server;                   /* 0: reaped */
+	pid_t group;                    /* the process group that it was started in */
+	ino_t input, output;            /* the server's pipes */
+	pid_t launchers[LAUNCHERS_MAX]; /* dropped, and not reaped yet */
+	size_t nlaunchers;
+	int status; /* the server's, once it is reaped */
+	bool server_spoke;
+
+	enum phase { RUNNING, ENDING, TERMINATING, KILLING } phase;
+	int64_t deadline; /* of ENDING and TERMINATING */
+	int64_t give_up;  /* KILLING: when to leave the unkillable; 0: not yet */
+	sigset_t asked;   /* ending signals that the client sent */
+	sigset_t sent;    /* ending signals that the tree got */
+	bool client_died;
+};
+
+static void enter(struct reaper *r, enum phase phase)
+{
+	if (r->phase == RUNNING)
+		prctl(PR_SET_NAME, NAME_ENDING);
+	r->phase = phase;
+	sample_tree();
+}
+
+/* Signals the group that the server is in, and was started in.  Its number stays
+ * while a member, the server, is not reaped.  Returns whether it was there. */
+static bool signal_group(const struct reaper *r, int sig)
+{
+	return r->server && getpgid(r->server) == r->group && kill(-r->group, sig) == 0;
+}
+
+/* The end of input: the server has the grace to exit by itself. */
+static void end_session(struct reaper *r)
+{
+	if (r->phase != RUNNING)
+		return;
+	enter(r, ENDING);
+	r->deadline = now() + opt.grace;
+	/* Stopped with its terminal's job, it could not see the end. */
+	signal_group(r, SIGCONT);
+}
+
+/* Signals the tree with SIG.  The clock that runs to SIGKILL is started, but
+ * never restarted. */
+static void terminate(struct reaper *r, int sig)
+{
+	size_t count;
+
+	sigaddset(&r->sent, sig);
+	if (proc_kind() != PROC_NONE) {
+		count = signal_tree(sig);
+	} else {
+		count = signal_group(r, sig);
+		signal_group(r, SIGCONT);
+		if (r->phase < TERMINATING)
+			complain("/proc: not usable: what has left the server's process group "
+				 "may be left running");
+	}
+	event("signal name=%s processes=%zu", signal_name(sig), count);
+	if (r->phase >= TERMINATING)
+		return;
+	enter(r, TERMINATING);
+	int64_t kill_after = r->server_spoke ? KILL_AFTER : KILL_AFTER_SILENT;
+	r->deadline = now() + (opt.kill_after >= 0 ? opt.kill_after : kill_after);
+}
+
+/* The rounds that follow find each level of a tree by the death of the one
+ * above; the walk is for those of many levels, and the group, which most often is
+ * all, takes one blow.  --stats wants to name who is hit, before it is. */
+static void begin_killing(struct reaper *r)
+{
+	enter(r, KILLING);
+	if (!opt.stats || proc_kind() == PROC_NONE)
+		signal_group(r, SIGKILL);
+	if (proc_kind() == PROC_CHILDREN)
+		signal_tree(SIGKILL);
+	event("signal name=KILL");
+}
+
+/* Sends the shim the SIGCONT that tells it to look around. */
+static void nudge_shim(const struct reaper *r)
+{
+	/* Should it have died since we looked, a SIGCONT harms nobody. */
+	if (pidfd_signal(r->shim, SIGCONT) < 0 && getppid() == self.shim)
+		kill(self.shim, SIGCONT);
+}
+
+/* Passes on the client's SIG. */
+static void pass_on(struct reaper *r, int sig)
+{
+	if (!is_ending(sig)) {
+		/* Job control is for all of the group, as a terminal does it. */
+		if (sig == SIGTSTP || sig == SIGCONT)
+			signal_group(r, sig);
+		else if (r->server)
+			kill(r->server, sig);
+	} else if (sigismember(&r->asked, sig)) {
+		if (r->phase != KILLING)
+			begin_killing(r); /* asked twice: now */
+	} else {
+		sigaddset(&r->asked, sig);
+		/* npm in mid-install takes a second signal, of any kind, for "now",
+		 * and leaves the cache broken that it was about to roll back. */
+		if (!sigismember(&r->sent, sig) && (r->phase < TERMINATING || r->server_spoke))
+			terminate(r, sig);
+		nudge_shim(r); /* to close the server's stdin, now that it has SIG */
+	}
+}
+
+static int exit_status(const siginfo_t *dead)
+{
+	return dead->si_code == CLD_EXITED ? dead->si_status : 128 + dead->si_status;
+}
+
+/*
+ * Ends the launchers above the server, which then is our child, and keeps the
+ * process group that they were in.  Should the server exit meanwhile, its launcher
+ * has its status, or has been killed: reap() looks.
+ */
+static void drop_launchers(struct reaper *r)
+{
+	struct launchers found;
+
+	if (r->phase != RUNNING || !r->server || r->nlaunchers)
+		return;
+	const char *why = find_launchers(r->server, r->input, r->output, &found);
+	if (why)
+		event("launcher-kept pid=%d reason=%s", (int)r->server, why);
+	for (size_t i = 0; !why && i < found.n; i++) {
+		event("launcher-dropped pid=%d command=%s", (int)found.pids[i],
+		      quoted(command_of(found.pids[i])));
+		count_dropped();
+		r->launchers[r->nlaunchers++] = found.pids[i];
+		r->server = found.server;
+		kill_launcher(&found, i);
+	}
+	release_launchers(&found);
+}
+
+/* Notes the death of a launcher.  After the last one the server is our child, or
+ * it has exited under it, and the session is over. */
+static void forget_launcher(struct reaper *r, const siginfo_t *dead)
+{
+	for (size_t i = 0; i < r->nlaunchers; i++) {
+		if (r->launchers[i] != dead->si_pid)
+			continue;
+		r->launchers[i] = r->launchers[--r->nlaunchers];
+		if (r->nlaunchers == 0 && r->server && parent_of(r->server) != getpid()) {
+			r->server = 0;
+			r->status = exit_status(dead);
+		}
+	}
+}
+
+static void read_control(struct reaper *r)
+{
+	unsigned char bytes[64];
+	ssize_t n = read(r->control, bytes, sizeof bytes);
+
+	if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) {
+		shut(&r->control);
+		if (r->phase == RUNNING)
+			event_end("shim-died", "");
+		end_session(r);
+	}
+	for (ssize_t i = 0; i < n; i++) {
+		if (bytes[i] == CONTROL_INPUT_ENDED)
+			end_session(r);
+		else if (bytes[i] == CONTROL_SERVER_SPOKE)
+			r->server_spoke = true;
+		else if (bytes[i] == CONTROL_FIRST_MESSAGE)
+			drop_launchers(r);
+		else if (bytes[i] == CONTROL_SAMPLE)
+			sample_tree();
+		else if (bytes[i] == CONTROL_NUDGE)
+			nudge_shim(r);
+		else
+			pass_on(r, bytes[i]);
+	}
+}
+
+/* A signal sent to the reaper itself, by hand or by a service manager: the
+ * shim may have got the same one, so it never counts as asked again. */
+static void read_signals(struct reaper *r)
+{
+	struct signalfd_siginfo info;
+
+	while (read(r->signals, &info, sizeof info) == sizeof info)
+		if (is_ending((int)info.ssi_signo) && r->phase < TERMINATING)
+			terminate(r, (int)info.ssi_signo);
+}
+
+/* The client's death reaches the reaper directly, too: the shim may be stopped
+ * (after the SIGCONT that told it), or deep in a write to a dead disk. */
+static void wake_shim(struct reaper *r)
+{
+	r->client_died = true;
+	shut(&r->client);
+	nudge_shim(r);
+	end_session(r);
+}
+
+static void report_death(const siginfo_t *dead)
+{
+	int pid = (int)dead->si_pid;
+
+	count_process(dead->si_pid);
+	if (!opt.verbose && !is_tracing())
+		return;
+	if (dead->si_code == CLD_EXITED)
+		event("reaped pid=%d command=%s exit=%d", pid, quoted(command_of(pid)),
+		      dead->si_status);
+	else
+		event("reaped pid=%d command=%s signal=%s", pid, quoted(command_of(pid)),
+		      signal_name(dead->si_status));
+}
+
+/* Collects the dead.  Returns whether any of the tree is left. */
+static bool reap(struct reaper *r)
+{
+	for (;;) {
+		siginfo_t dead = {.si_pid = 0};
+
+		if (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT) < 0) {
+			if (errno == EINTR)
+				continue;
+			return errno != ECHILD;
+		}
+		if (dead.si_pid == 0)
+			break;
+		report_death(&dead);
+		if (dead.si_pid == r->server) {
+			/* Once reaped, its group's number could be anyone's. */
+			if (proc_kind() == PROC_NONE)
+				signal_group(r, SIGKILL);
+			r->server = 0;
+			r->status = exit_status(&dead);
+		}
+		waitpid(dead.si_pid, NULL, 0);
+		forget_launcher(r, &dead);
+		forget_inherited(dead.si_pid);
+	}
+	return has_tree();
+}
+
+/* Whether the shim has been killed.  By what it closes then the whole tree can end
+ * while it is still about to die. */
+static bool has_lost_shim(void)
+{
+	struct proc p;
+
+	return (getppid() == self.shim && read_proc(self.shim, &p) && is_exiting(&p)) ||
+	       getppid() != self.shim;
+}
+
+/* The server has exited: by itself, unless word is on its way that it should. */
+static void note_exit(struct reaper *r)
+{
+	if (r->phase == RUNNING && r->control >= 0 && ready(r->control, POLLIN))
+		read_control(r);
+	if (r->phase == RUNNING && has_listeners())
+		event_end(has_lost_shim() ? "shim-died" : "server-exited", "");
+}
+
+/* SIGKILLs what can be reached now.  Returns false when all that is left has
+ * been beyond our kill for too long. */
+static bool kill_round(struct reaper *r)
+{
+	if (kill_children() > 0)
+		r->give_up = 0;
+	else if (r->give_up == 0)
+		r->give_up = now() + UNKILLABLE_MAX;
+	else if (now() >= r->give_up)
+		return false;
+	return true;
+}
+
+/*
+ * Sees the tree through its session and to its end.
+ *
+ * Why nobody is left: only ECHILD from wait ends the killing, and a process of
+ * the tree whose parent dies becomes our child before that parent can be
+ * reaped.  Why it cannot hang: after a round, each own child that was listed
+ * has SIGKILL on it, so its SIGCHLD is to come and brings the next round, which
+ * lists the orphans that it left.
+ */
+static void reap_tree(struct reaper *r)
+{
+	while (reap(r)) {
+		if (!r->server && r->phase < TERMINATING) {
+			note_exit(r);
+			terminate(r, SIGTERM);
+		}
+		if (r->phase == KILLING && !kill_round(r)) {
+			name_the_unkillable();
+			return;
+		}
+
+		struct pollfd fds[] = {
+			{.fd = r->signals, .events = POLLIN},
+			{.fd = r->control, .events = POLLIN},
+			{.fd = r->client, .events = POLLIN},
+		};
+		int timeout = -1;
+		if (r->phase == ENDING || r->phase == TERMINATING)
+			timeout = until(r->deadline);
+		else if (r->give_up)
+			timeout = UNKILLABLE_POLL;
+		poll(fds, sizeof fds / sizeof *fds, timeout);
+
+		if (fds[0].revents)
+			read_signals(r);
+		if (fds[1].revents)
+			read_control(r);
+		if (fds[2].revents)
+			wake_shim(r);
+		if (r->phase == ENDING && now() >= r->deadline)
+			terminate(r, SIGTERM);
+		else if (r->phase == TERMINATING && now() >= r->deadline)
+			begin_killing(r);
+	}
+	note_exit(r);
+}
+
+void sweep_tree(int signals, bool server_spoke)
+{
+	struct reaper r = {
+		.control = -1,
+		.signals = signals,
+		.client = -1,
+		.shim = -1,
+		.server_spoke = server_spoke,
+		.phase = ENDING,
+	};
+
+	prctl(PR_SET_NAME, NAME_SWEEP);
+	sigemptyset(&r.asked);
+	sigemptyset(&r.sent);
+	reap_tree(&r);
+}
+
+static ino_t inode_of(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+void be_reaper(const struct pipes *p, int signals, int client)
+{
+	/* SIGCONT, should the shim die: it wakes us if we are stopped.  That it
+	 * died before is seen on the control pipe. */
+	prctl(PR_SET_PDEATHSIG, SIGCONT);
+	prctl(PR_SET_NAME, NAME_REAPER);
+	if (setsid() < 0)
+		fail("setsid");
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		fail("subreaper");
+	disown_inherited();
+
+	pid_t server = run_server(p);
+	event("server pid=%d", (int)server);
+
+	int shim = pidfd_open_of(self.shim);
+	if (getppid() != self.shim) /* dead, and the number perhaps recycled */
+		shut(&shim);
+	struct reaper r = {
+		.control = p->control[0],
+		.signals = signals,
+		.client = client,
+		.shim = shim,
+		.server = server,
+		.group = server,
+		.input = inode_of(p->input[0]),
+		.output = inode_of(p->output[1]),
+		.status = EXIT_OURS,
+	};
+	int keep[] = {STDERR_FILENO, r.control, signals, client, shim, trace_descriptor()};
+	close_all_but(0, keep, sizeof keep / sizeof *keep);
+	own_description(STDERR_FILENO, O_WRONLY);
+
+	sigemptyset(&r.asked);
+	sigemptyset(&r.sent);
+	reap_tree(&r);
+
+	/* Stopped after our first SIGCONT, it would stay so for ever. */
+	if (r.client_died)
+		nudge_shim(&r);
+	if (opt.stats && has_lost_shim())
+		say_stats(r.status);
+	_exit(r.status);
+}

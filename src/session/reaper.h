@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The reaper: the tree's side of a session, from the server's start to the tree's end. */
+#ifndef SESSION_REAPER_H
+#define SESSION_REAPER_H
+
+#include "server.h"
+
+#include <stdbool.h>
+
+/* What ps(1) and --list know our processes by, at most 15 bytes.  The shim's
+ * name is the program's own, but for a while. */
+#define NAME_SHIM "mcp-reap"
+#define NAME_REAPER "mcp-reap-reaper"
+#define NAME_ENDING "mcp-reap-ending" /* the reaper, once the session is over */
+#define NAME_SWEEP "mcp-reap-sweep"   /* the shim, having lost its reaper */
+#define NAME_IDLE "mcp-reap-idle"     /* the shim, while the server is stopped */
+
+/* What comes through the control pipe besides numbers of signals to pass on, which go
+ * up to 127 (MIPS).  End-of-file there means: the shim is gone, end the session. */
+enum {
+	CONTROL_INPUT_ENDED = 200,
+	CONTROL_SERVER_SPOKE,
+	CONTROL_FIRST_MESSAGE,
+	CONTROL_SAMPLE,
+	CONTROL_NUDGE,
+};
+
+/* The reaper's life: from the fork to the exit with the server's status.  SIGNALS is a
+ * signalfd; CLIENT the client's pidfd, or -1. */
+__attribute__((noreturn)) void be_reaper(const struct pipes *p, int signals, int client);
+
+/* Ends the tree of a reaper that was killed, which took the server along
+ * (PR_SET_PDEATHSIG); the rest of the tree is ours now. */
+void sweep_tree(int signals, bool server_spoke);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include "relay.h"
+
+#include "../base/clock.h"
+#include "../base/fd.h"
+#include "../base/options.h"
+#include "../base/say.h"
+#include "../sight/trace.h"
+#include "../talk/talk.h"
+#include "ending.h"
+#include "reaper.h"
+#include "terminal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+/* The server reads no more.  The client must not wait for it, and we still have
+ * to see the end of input: what comes is read and lost. */
+static void drop_input(struct session *s)
+{
+	shut(&s->in.out.fd);
+	drop_held(&s->in);
+}
+
+void pump_input(struct session *s)
+{
+	if (!s->in.buffer && would_stop()) {
+		if (s->over)
+			shut(&s->in.in.fd);
+		else if (!ready(s->signals, POLLIN) && !stop_job(s->signals))
+			lose_client(s);
+		/* That nothing stops us, SIGTTIN being ignored, fails the read. */
+		if (s->over || ready(s->signals, POLLIN))
+			return;
+	}
+	switch (pump(&s->in)) {
+	case FLOW_IN_ENDED:
+		/* EIO: the terminal has hung up.  ECONNRESET: the socket. */
+		if (errno && errno != EIO && errno != ECONNRESET) {
+			complain("stdin: %s", strerror(errno));
+			say_reason(s, "stdin-failed", "");
+			s->relay_failed = true;
+		}
+		shut(&s->in.in.fd);
+		note_input_ended(s);
+		break;
+	case FLOW_OUT_CLOSED:
+		drop_input(s);
+		break;
+	case FLOW_MORE:
+	case FLOW_WAIT:
+		break;
+	}
+}
+
+void pump_output(struct session *s)
+{
+	if (!s->reaper)
+		s->progress = now();
+	switch (pump(&s->out)) {
+	case FLOW_IN_ENDED:
+		if (errno) {
+			complain("output: %s", strerror(errno));
+			s->relay_failed = true;
+		}
+		shut(&s->out.in.fd);
+		if (s->server != GOING_DOWN)
+			shut(&s->out.out.fd);
+		break;
+	case FLOW_OUT_CLOSED:
+		lose_output(s);
+		break;
+	case FLOW_MORE:
+		break;
+	case FLOW_WAIT:
+		/* Someone outside of the tree may hold the pipe open. */
+		if (s->reaper || s->out.full || ready(s->out.in.fd, POLLIN))
+			break;
+		if (s->out.buffer) {
+			decide_rest(&s->out);
+			pump_output(s);
+		} else {
+			shut(&s->out.in.fd);
+		}
+		break;
+	}
+}
+
+/* For --drop-launcher; with nothing else to look for, the bytes pass unseen. */
+static void note_first_message(struct session *s)
+{
+	if (opt.drop_launcher)
+		tell(s, CONTROL_FIRST_MESSAGE);
+	s->server_sent_message = true;
+	if (!s->from_server.judge && !s->from_server.traffic && !is_tracing())
+		pass_unseen(&s->out);
+}
+
+void relay_input(struct session *s, int in, int out)
+{
+	if ((s->in.full || s->in.held) && in)
+		note_input_ended(s);
+	if (s->in.full ? out : in && !s->in.held)
+		pump_input(s);
+}
+
+void relay_output(struct session *s, int in, int out)
+{
+	if (in & POLLIN && !s->server_spoke) {
+		s->server_spoke = true;
+		tell(s, CONTROL_SERVER_SPOKE);
+	}
+	if (out & (POLLERR | POLLHUP | POLLNVAL) && waited_for(&s->out) == &s->out.out) {
+		errno = EPIPE;
+		lose_output(s);
+	} else if (in || out) {
+		pump_output(s);
+	}
+	if (!s->server_sent_message && has_server_spoken())
+		note_first_message(s);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "server.h"
+
+#include "../base/options.h"
+#include "../base/say.h"
+#include "../base/self.h"
+#include "signals.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#if defined __GLIBC__ && __GLIBC__ == 2 && __GLIBC_MINOR__ < 34
+#define _Fork fork
+#endif
+
+static int kept_stderr = -1;
+
+void make_pipes(struct pipes *p)
+{
+	if (pipe2(p->control, O_CLOEXEC) < 0 || pipe2(p->input, O_CLOEXEC) < 0 ||
+	    pipe2(p->output, O_CLOEXEC) < 0)
+		fail("pipe");
+}
+
+pid_t fork_process(void)
+{
+	return _Fork();
+}
+
+int keep_stderr(void)
+{
+	kept_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	return kept_stderr;
+}
+
+__attribute__((noreturn)) static void exec_server(const struct pipes *p, pid_t reaper)
+{
+	/* The last line of defence; the reaper may be dead already. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != reaper)
+		_exit(EXIT_OURS);
+
+	setpgid(0, 0);
+	if (dup2(p->input[0], STDIN_FILENO) < 0 || dup2(p->output[1], STDOUT_FILENO) < 0)
+		fail("dup2");
+	if (kept_stderr >= 0 && dup2(kept_stderr, STDERR_FILENO) < 0)
+		fail("dup2");
+	if (opt.no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		fail("no-new-privs");
+	restore_signals();
+
+	execvp(*self.command, self.command);
+	int why = errno;
+	complain("%s: %s", *self.command, strerror(why));
+	_exit(why == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_INVOKE);
+}
+
+/*
+ * Not vfork(2), which would spare 80 us: it returns when the exec is done, and that can
+ * wait for a dead network disk in PATH or for a virus scanner.  The reaper would wait
+ * along, deaf to the end of the session.
+ */
+pid_t run_server(const struct pipes *p)
+{
+	pid_t reaper = getpid(), server = fork_process();
+
+	if (server < 0)
+		fail("fork");
+	if (server == 0)
+		exec_server(p, reaper);
+	setpgid(server, server); /* for whoever comes first, it or our signal */
+	return server;
+}

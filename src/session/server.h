@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* A server's start: its pipes, its fork, its exec. */
+#ifndef SESSION_SERVER_H
+#define SESSION_SERVER_H
+
+#include <sys/types.h>
+
+/* [0] to read from and [1] to write to, as pipe(2). */
+struct pipes {
+	int control[2]; /* shim to reaper */
+	int input[2];   /* shim to server's stdin */
+	int output[2];  /* server's stdout to shim */
+};
+
+/* Exits where there are none. */
+void make_pipes(struct pipes *p);
+
+/* fork(2), without what fork(3) does for threads and their locks, of which we have
+ * none: it would write to 12 KiB of libc's memory, which then is no longer shared. */
+pid_t fork_process(void);
+
+/* Keeps stderr as the client gave it to us, for servers that start later: what we make
+ * of our own is not to be inherited.  Returns where. */
+int keep_stderr(void);
+
+/* Runs the session's command with P, as a child, which leads a process group.  Returns
+ * its pid.  Exits without a fork. */
+pid_t run_server(const struct pipes *p);
+
+#endif

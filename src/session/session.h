@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* What the shim knows of its session. */
+#ifndef SESSION_SESSION_H
+#define SESSION_SESSION_H
+
+#include "../talk/lane.h"
+#include "../talk/lines.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct session {
+	struct lane in;  /* client to server */
+	struct lane out; /* server to client */
+	struct lines from_client, from_server;
+	int control; /* the pipe to the reaper; -1: none (more) */
+	int signals; /* a signalfd */
+
+	/* A session has one server after the other: */
+	enum { UP, GOING_DOWN, STOPPED, COMING_UP } server;
+	pid_t reaper; /* 0: gone, and the tree with it */
+	int status;   /* the session's, once the reaper is gone */
+	bool server_spoke;
+	bool server_sent_message; /* a whole one */
+
+	int64_t input_ended; /* when; 0: not yet */
+	int unread_poll;     /* ms until we look again whether it has been read */
+	int64_t over;        /* when the reaper was told to end; 0: not yet */
+	bool forced;         /* not ended by the end of input alone */
+	bool interrupted;    /* by the terminal's Ctrl-C */
+	bool relay_failed;   /* bytes were lost, by an error of ours */
+	int64_t progress;    /* when output could be moved last, once the reaper is gone */
+	int64_t sampled;     /* when the reaper was told to look at the tree */
+
+	int64_t active; /* when bytes passed last */
+	int64_t called; /* when a new server was called for */
+	int64_t memory; /* KiB of the tree, before it was stopped */
+};
+
+#endif

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "shim.h"
+
+#include "../base/clock.h"
+#include "../base/fd.h"
+#include "../base/options.h"
+#include "../base/say.h"
+#include "../base/self.h"
+#include "../sight/event.h"
+#include "../talk/lane.h"
+#include "../tree/tree.h"
+#include "client.h"
+#include "ending.h"
+#include "idle.h"
+#include "reaper.h"
+#include "relay.h"
+#include "signals.h"
+#include "terminal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	/* ms, for a client that reads no more, after an end by force. */
+	STUCK_MAX = 5000,
+	/* After which a large message is over. */
+	MOMENT = 100,
+	/* Between two looks at the tree. */
+	SAMPLE = 200,
+};
+
+void start_server(struct session *s, int client)
+{
+	struct pipes pipes;
+
+	make_pipes(&pipes);
+	s->status = EXIT_OURS;
+	s->over = 0;
+	s->server_spoke = s->server_sent_message = false;
+	s->reaper = fork_process();
+	if (s->reaper < 0)
+		fail("fork");
+	if (s->reaper == 0)
+		be_reaper(&pipes, s->signals, client);
+	event("start shim=%d reaper=%d client=%d command=%s", (int)self.shim, (int)s->reaper,
+	      (int)client_pid(), quoted(*self.command));
+
+	s->control = pipes.control[1];
+	s->in.out = server_end(pipes.input[1]);
+	s->out.in = server_end(pipes.output[0]);
+	s->out.lines = are_watched(&s->from_server) ? &s->from_server : NULL;
+	s->out.aside.fd = STDERR_FILENO; /* given up behind the last server, perhaps */
+	fcntl(s->control, F_SETFL, O_NONBLOCK);
+	shut(&client);
+	shut(&pipes.control[0]);
+	shut(&pipes.input[0]);
+	shut(&pipes.output[1]);
+}
+
+static void lose_reaper(struct session *s, int status)
+{
+	if (!WIFEXITED(status))
+		say_reason(s, "reaper-died", "");
+	else if (!s->over && !*end_reason())
+		say_reason(s, WEXITSTATUS(status) == EXIT_OURS ? "reaper-died" : "reaper-signalled",
+			   "");
+	s->reaper = 0;
+	shut(&s->control);
+	if (WIFEXITED(status)) {
+		s->status = WEXITSTATUS(status);
+		/* That late it was not by itself. */
+		if (s->over && s->server != GOING_DOWN && now() >= s->over + opt.grace)
+			s->forced = true;
+	} else {
+		complain("reaper: killed by signal %s", signal_name(WTERMSIG(status)));
+		s->status = EXIT_OURS;
+		s->forced = true;
+		finish_input(s);
+		sweep_tree(s->signals, s->server_spoke);
+	}
+	/* That it could not be run has been said. */
+	if (s->server == COMING_UP && !s->forced &&
+	    (s->status < EXIT_OURS || s->status > EXIT_NOT_FOUND))
+		complain("idle-stop: the new server exited before it had answered initialize");
+	if (s->server != GOING_DOWN)
+		finish_input(s);
+	if (s->out.in.fd >= 0)
+		pump_output(s);
+}
+
+/* The reaper never stays stopped while we live, so that nobody's SIGSTOP puts
+ * off an ending. */
+static void collect_children(struct session *s)
+{
+	int status;
+	bool inherited_died = false;
+
+	for (;;) {
+		pid_t pid = waitpid(-1, &status, WNOHANG | WUNTRACED);
+		if (pid < 0 && errno == EINTR)
+			continue;
+		if (pid <= 0)
+			break;
+		if (WIFSTOPPED(status)) {
+			if (pid == s->reaper)
+				kill(pid, SIGCONT);
+		} else if (pid == s->reaper) {
+			lose_reaper(s, status);
+		} else {
+			forget_inherited(pid);
+			inherited_died = true;
+		}
+	}
+	if (inherited_died && s->reaper)
+		note_inherited_children(s->reaper);
+}
+
+/* Ctrl-Z: stops the server's process group, then us as SIGTSTP does by default,
+ * and lets the server go on after fg. */
+static void suspend(struct session *s)
+{
+	tell(s, SIGTSTP);
+	raise(SIGTSTP);
+	if (!stop_by(SIGTSTP))
+		lose_client(s);
+	tell(s, SIGCONT);
+}
+
+static void read_signals(struct session *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signals, &info, sizeof info) == sizeof info) {
+		int sig = (int)info.ssi_signo;
+
+		if (sig == SIGCHLD) {
+			collect_children(s);
+		} else if (sig == SIGCONT) {
+			if (client_is_dead(info.ssi_pid == 0))
+				lose_client(s);
+			else if (s->over && (s->server != GOING_DOWN || s->forced))
+				take_nudge(s, &info);
+		} else if (sig == SIGTSTP) {
+			suspend(s);
+		} else if (is_ending(sig)) {
+			end_by_signal(s, &info);
+		} else {
+			tell(s, sig);
+		}
+	}
+}
+
+/* Whether the session is over, but for output that nobody takes. */
+static bool may_give_up(const struct session *s)
+{
+	return !s->reaper && (s->forced || waited_for(&s->out) != &s->out.out);
+}
+
+/* poll(2)'s timeout: none while nothing ends, but for one after a large message. */
+static int shim_timeout(const struct session *s)
+{
+	if (may_give_up(s))
+		return until(s->progress + STUCK_MAX);
+	if (s->input_ended && !s->over)
+		return s->unread_poll;
+	int timeout = awaits_idleness(s) ? until(s->active + opt.idle_stop) : -1;
+
+	return has_memory_to_give_back() && (timeout < 0 || timeout > MOMENT) ? MOMENT : timeout;
+}
+
+/* While messages pass, --stats has a look at the tree now and then. */
+static void sample(struct session *s)
+{
+	if (!opt.stats || now() < s->sampled + SAMPLE || !s->reaper)
+		return;
+	s->sampled = now();
+	tell(s, CONTROL_SAMPLE);
+}
+
+/* What poll(2) is to look for at the end of a lane, E, that is waited for or
+ * not.  Not waited for, it is watched for a hang-up only. */
+static struct pollfd watched(const struct end *e, bool waited_for, short events)
+{
+	struct pollfd p = {.fd = e->fd};
+
+	if (waited_for)
+		p.events = events;
+	return p;
+}
+
+/* What poll(2) looks at. */
+enum { SIGNALS, IN_IN, IN_OUT, OUT_IN, OUT_OUT, N };
+
+/* Both lanes get their turn. */
+static void relay(struct session *s, const struct pollfd *fds)
+{
+	if (s->out.in.fd >= 0)
+		relay_output(s, fds[OUT_IN].revents, fds[OUT_OUT].revents);
+	if (s->in.in.fd >= 0)
+		relay_input(s, fds[IN_IN].revents, fds[IN_OUT].revents);
+}
+
+/* The server is stopped: its client has a message for one, or ends the session. */
+static void watch_sleep(struct session *s, const struct pollfd *in, const struct pollfd *out)
+{
+	if (out->revents & (POLLERR | POLLHUP | POLLNVAL)) {
+		errno = EPIPE;
+		lose_output(s);
+	} else if (in->revents && has_message(s, in->revents)) {
+		s->called = now();
+		start_server(s, pidfd_of_client());
+		restore(s);
+	} else if (in->revents) {
+		note_input_ended(s);
+	}
+}
+
+/* Whether input is read, or looked at for a message that starts a server. */
+static bool reads_input(const struct session *s)
+{
+	return s->server == STOPPED || (!s->in.full && !s->in.held);
+}
+
+static void give_up_restoring(struct session *s, const char *why)
+{
+	complain("idle-stop: the new server answers initialize with %s", why);
+	say_reason(s, "not-restored", "");
+	s->forced = true;
+	end(s);
+}
+
+static bool is_over(const struct session *s)
+{
+	return s->server == STOPPED ? s->over : !s->reaper && s->out.in.fd < 0;
+}
+
+void relay_session(struct session *s)
+{
+	while (!is_over(s)) {
+		struct pollfd fds[N] = {
+			[SIGNALS] = {.fd = s->signals, .events = POLLIN},
+			[IN_IN] = watched(&s->in.in, reads_input(s), POLLIN),
+			[IN_OUT] = watched(&s->in.out, s->in.full, POLLOUT),
+			[OUT_IN] = watched(&s->out.in, !s->out.full, POLLIN),
+			[OUT_OUT] = watched(waited_for(&s->out), s->out.full, POLLOUT),
+		};
+		/* A hang-up that is known, or will be when its turn comes, must
+		 * not wake us again and again. */
+		fds[IN_IN].events |= POLLRDHUP;
+		if (!reads_input(s) && s->input_ended)
+			fds[IN_IN].fd = -1;
+		if (!s->in.full)
+			fds[IN_OUT].fd = -1;
+		if (s->out.full)
+			fds[OUT_IN].fd = -1;
+
+		int n = poll(fds, N, shim_timeout(s));
+		if (n < 0)
+			continue;
+		if (n == 0)
+			give_memory_back();
+
+		if (opt.idle_stop >= 0 && (fds[IN_IN].revents || fds[IN_OUT].revents ||
+					   fds[OUT_IN].revents || fds[OUT_OUT].revents))
+			s->active = now();
+		if (s->server == STOPPED)
+			watch_sleep(s, &fds[IN_IN], &fds[OUT_OUT]);
+		else
+			relay(s, fds);
+		const char *why = go_on_restoring(s);
+		if (why && !s->over)
+			give_up_restoring(s, why);
+		if (fds[OUT_IN].revents)
+			sample(s);
+		if (fds[SIGNALS].revents)
+			read_signals(s);
+
+		if (s->input_ended && !s->over)
+			await_reading(s);
+		if (awaits_idleness(s) && now() >= s->active + opt.idle_stop)
+			stop_server(s);
+		if (may_give_up(s) && now() >= s->progress + STUCK_MAX) {
+			if (s->forced)
+				break;
+			s->out.aside.fd = -1; /* what follows may be for stdout */
+			pump_output(s);
+		}
+		if (s->server == GOING_DOWN && !s->reaper && s->out.in.fd < 0) {
+			fall_asleep(s);
+			if (s->server != STOPPED)
+				break;
+		}
+	}
+}

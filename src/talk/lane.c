@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "lane.h"
+
+#include "../base/fd.h"
+#include "../base/memory.h"
+#include "lines.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdalign.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	CHUNK = 65536, /* bytes: a pipe's capacity */
+	TURN = 16,     /* chunks, before the other direction gets its turn */
+	BUFFERS = 2,   /* one a lane, at most */
+};
+
+/*
+ * Where the bytes of a lane are from its read to its write.  A lane has one only
+ * while it holds bytes, so most often both use the first, and one page of it,
+ * this header included.  All zeroes is an empty one.
+ */
+struct buffer {
+	alignas(4096) size_t touched;
+	bool in_use;
+	char bytes[CHUNK];
+};
+
+/* Bytes of a page: not worth giving back. */
+enum { KEPT = 4096 - offsetof(struct buffer, bytes) };
+
+/* There from the start: an ending must not depend on some memory being left then. */
+static struct buffer buffers[BUFFERS];
+
+static void hold_buffer(struct lane *l)
+{
+	l->buffer = buffers[0].in_use ? &buffers[1] : &buffers[0];
+	l->buffer->in_use = true;
+	l->start = l->cut = l->looked = l->end = 0;
+}
+
+static void release_buffer(struct lane *l)
+{
+	if (l->buffer)
+		l->buffer->in_use = false;
+	l->buffer = NULL;
+}
+
+static bool worth_giving_back(const struct buffer *b)
+{
+	return !b->in_use && b->touched > KEPT;
+}
+
+bool has_memory_to_give_back(void)
+{
+	for (size_t i = 0; i < BUFFERS; i++)
+		if (worth_giving_back(&buffers[i]))
+			return true;
+	return false;
+}
+
+void give_memory_back(void)
+{
+	for (size_t i = 0; i < BUFFERS; i++) {
+		if (!worth_giving_back(&buffers[i]))
+			continue;
+		buffers[i].touched = 0;
+		give_back(&buffers[i], sizeof buffers[i]);
+	}
+}
+
+static ssize_t take(const struct end *e, char *buf, size_t size)
+{
+	if (e->kind == SOCKET)
+		return recv(e->fd, buf, size, MSG_DONTWAIT);
+	if (e->kind == BLOCKING && !ready(e->fd, POLLIN)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return read(e->fd, buf, size);
+}
+
+static ssize_t give(const struct end *e, const char *buf, size_t size)
+{
+	if (e->kind == SOCKET)
+		return send(e->fd, buf, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (e->kind == BLOCKING && !ready(e->fd, POLLOUT)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return write(e->fd, buf, e->kind == BLOCKING && size > PIPE_BUF ? PIPE_BUF : size);
+}
+
+void decide_rest(struct lane *l)
+{
+	l->cut = l->looked = l->end;
+	l->to = &l->out;
+	if (!l->lines)
+		return;
+	l->to = l->lines->whole ? NULL : &l->out;
+	l->pending = UNDECIDED;
+}
+
+void put_in_front(struct lane *l, const char *bytes, size_t n)
+{
+	hold_buffer(l);
+	memcpy(l->buffer->bytes, bytes, n);
+	l->cut = l->looked = l->end = n;
+	l->to = &l->out;
+	l->full = true;
+	if (l->buffer->touched < n)
+		l->buffer->touched = n;
+}
+
+void drop_held(struct lane *l)
+{
+	l->full = false;
+	release_buffer(l);
+}
+
+void pass_unseen(struct lane *l)
+{
+	if (l->buffer)
+		l->cut = l->looked = l->end;
+	l->lines = NULL;
+}
+
+const struct end *waited_for(const struct lane *l)
+{
+	return l->full && l->lines ? l->to : &l->out;
+}
+
+/* Whether there are lines in the buffer that are still to be looked at, or sent on. */
+static bool has_unseen(const struct lane *l)
+{
+	return l->lines && l->buffer && (l->looked < l->end || l->pending != UNDECIDED);
+}
+
+/* One read behind what the lane holds, of which nothing is decided. */
+static enum flow fill(struct lane *l)
+{
+	if (l->held)
+		return FLOW_WAIT;
+	if (!l->buffer)
+		hold_buffer(l);
+	if (l->start > 0) {
+		memmove(l->buffer->bytes, l->buffer->bytes + l->start, l->end - l->start);
+		l->end -= l->start;
+		l->looked -= l->start;
+		l->start = l->cut = 0;
+	}
+	ssize_t n = take(&l->in, l->buffer->bytes + l->end, CHUNK - l->end);
+	if (n == 0 && l->end > 0) {
+		decide_rest(l);
+		return FLOW_MORE;
+	}
+	if (n <= 0) {
+		if (l->end == 0)
+			release_buffer(l);
+		l->full = false;
+		if (n == 0)
+			errno = 0;
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return FLOW_WAIT;
+		int error = errno;
+		if (l->lines)
+			end_lines(l->lines);
+		errno = error;
+		return FLOW_IN_ENDED;
+	}
+	if (l->lines && l->lines->traffic)
+		l->lines->traffic->bytes += (uint64_t)n;
+	l->end += (size_t)n;
+	l->large = l->end == CHUNK;
+	if (l->buffer->touched < l->end)
+		l->buffer->touched = l->end;
+	if (!l->lines)
+		l->cut = l->looked = l->end;
+	return FLOW_MORE;
+}
+
+/* Looks at what has been read.  Lines that go the same way are cut together. */
+static void look(struct lane *l)
+{
+	enum route way = l->pending;
+
+	if (way != UNDECIDED)
+		l->cut = l->looked;
+	l->pending = UNDECIDED;
+	while (l->looked < l->end && l->pending == UNDECIDED) {
+		l->looked += read_line(l->lines, l->buffer->bytes + l->looked, l->end - l->looked,
+				       l->end - l->start == CHUNK);
+		enum route route = l->lines->route;
+		if (route == UNDECIDED)
+			break;
+		if (way == UNDECIDED)
+			way = route;
+		if (route == way)
+			l->cut = l->looked;
+		else
+			l->pending = route;
+	}
+	l->to = way == ON ? &l->out : way == ASIDE ? &l->aside : NULL;
+}
+
+/* One write, after a read if nothing is there to be written.  To a closed out,
+ * bytes are lost as they are in a pipe that nobody reads to its end. */
+static enum flow copy_step(struct lane *l)
+{
+	if (!l->buffer || (l->start == l->cut && !has_unseen(l))) {
+		enum flow flow = fill(l);
+		if (flow != FLOW_MORE)
+			return flow;
+	}
+	if (l->lines && l->start == l->cut) {
+		look(l);
+		if (l->start == l->cut)
+			return l->large ? FLOW_MORE : FLOW_WAIT;
+	}
+	const struct end *to = l->lines ? l->to : &l->out;
+	size_t size = l->cut - l->start;
+	ssize_t n = (ssize_t)size;
+	if (to && to->fd >= 0)
+		n = give(to, l->buffer->bytes + l->start, size);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		l->full = true;
+		return FLOW_WAIT;
+	}
+	if (n < 0) {
+		if (to == &l->out) {
+			l->full = true;
+			return FLOW_OUT_CLOSED;
+		}
+		n = (ssize_t)size; /* nobody reads our stderr */
+	}
+	l->start += (size_t)n;
+	l->full = l->start < l->cut; /* a turn may end here */
+	if (l->full || l->start < l->end)
+		return FLOW_MORE;
+	release_buffer(l);
+	return l->large ? FLOW_MORE : FLOW_WAIT;
+}
+
+enum flow pump(struct lane *l)
+{
+	enum flow flow = FLOW_MORE;
+
+	for (int i = 0; flow == FLOW_MORE && (i < TURN || has_unseen(l)); i++)
+		flow = copy_step(l);
+	return flow;
+}
+
+struct end client_end(int fd, int access)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode))
+		return (struct end){fd, SOCKET};
+	/* A FIFO that is opened again when its writer has gone reports no
+	 * hang-up; a pipe without a name does. */
+	if ((!is_pipe(fd) || !has_name(fd)) && own_description(fd, access))
+		return (struct end){fd, NONBLOCKING};
+	return (struct end){fd, BLOCKING};
+}
+
+/* Stderr likewise.  It is only written to, so that a name does no harm. */
+struct end stderr_end(void)
+{
+	if (own_description(STDERR_FILENO, O_WRONLY))
+		return (struct end){STDERR_FILENO, NONBLOCKING};
+	return client_end(STDERR_FILENO, O_WRONLY);
+}
+
+struct end server_end(int fd)
+{
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return (struct end){fd, NONBLOCKING};
+}
+
+void forget_buffers(void)
+{
+	give_back(buffers, sizeof buffers);
+}

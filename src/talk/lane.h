@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* A lane: one direction, from its read to its write.  Neither ever waits. */
+#ifndef TALK_LANE_H
+#define TALK_LANE_H
+
+#include "lines.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* One end of a lane, and what keeps us from waiting on it. */
+struct end {
+	int fd; /* -1: closed */
+	enum {
+		NONBLOCKING, /* O_NONBLOCK on a description of our own */
+		SOCKET,      /* MSG_DONTWAIT */
+		BLOCKING,    /* poll first; then a PIPE_BUF at most */
+	} kind;
+};
+
+struct lane {
+	struct end in, out;
+	bool large;            /* the last read filled the buffer */
+	bool full;             /* wait for out, not for in */
+	bool held;             /* nothing is to be read for now */
+	struct buffer *buffer; /* NULL: holds nothing */
+
+	/* In the buffer: from start to cut is what is to be written, to end what has
+	 * been read.  From cut to looked the lines are still undecided about. */
+	size_t start, cut, looked, end;
+	struct lines *lines;  /* NULL: bytes pass unseen */
+	const struct end *to; /* where the lines want it; NULL: nowhere */
+	enum route pending;   /* of what is looked at, and goes another way than what is cut */
+	struct end aside;
+};
+
+/* What a turn of a lane came to.  WAIT: most likely there is nothing to do until
+ * poll(2) says so; errno tells why for the last two, 0 being the
+ * end of file. */
+enum flow { FLOW_MORE, FLOW_WAIT, FLOW_IN_ENDED, FLOW_OUT_CLOSED };
+
+/* Moves what can be moved without waiting, for one turn. */
+enum flow pump(struct lane *l);
+
+/* Puts N BYTES, which nobody looks at, into the lane, which holds nothing. */
+void put_in_front(struct lane *l, const char *bytes, size_t n);
+
+/* No more is to come: what is undecided is all there is of its line. */
+void decide_rest(struct lane *l);
+
+/* What the lane holds is lost. */
+void drop_held(struct lane *l);
+
+/* Nobody looks at the bytes any more. */
+void pass_unseen(struct lane *l);
+
+/* Where the output that waits is to go. */
+const struct end *waited_for(const struct lane *l);
+
+/* The client's end FD of a lane; ACCESS as for own_description. */
+struct end client_end(int fd, int access);
+
+/* Stderr likewise. */
+struct end stderr_end(void);
+
+/* The server's end FD of a lane: a pipe of ours. */
+struct end server_end(int fd);
+
+/* Whether large messages have left memory behind that is not used now. */
+bool has_memory_to_give_back(void);
+
+/* A session is idle for most of its life: what large messages took is given
+ * back once nothing has passed for a moment. */
+void give_memory_back(void);
+
+/* Lets go of all of it; no lane holds anything. */
+void forget_buffers(void);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "lines.h"
+
+#include "../base/memory.h"
+#include "../sight/trace.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+void keep_parts(struct lines *s)
+{
+	if (!s->part)
+		s->part = map_memory(PART_MAX, MAP_PRIVATE);
+}
+
+void listen_to(struct lines *s, void (*listener)(struct lines *, const char *, size_t))
+{
+	size_t i = 0;
+
+	while (s->listeners[i])
+		i++;
+	s->listeners[i] = listener;
+}
+
+/* Has the trace write each line.  What some readers of JSON stumble over, so that they would
+ * read no further in the file, is written as a string. */
+static void trace_line(struct lines *s, const char *line, size_t size)
+{
+	const unsigned deep = 256; /* jq(1)'s */
+	const struct json *j = &s->message.reader;
+
+	trace_message(s->from, line, size, s->message.json && !j->half_pair && j->deepest <= deep);
+}
+
+void watch_lines(struct lines *s, const char *from, struct traffic *traffic)
+{
+	s->from = from;
+	s->traffic = traffic;
+	if (is_tracing()) {
+		keep_parts(s);
+		listen_to(s, trace_line);
+	}
+}
+
+bool are_watched(const struct lines *s)
+{
+	return s->traffic || s->judge || s->listeners[0];
+}
+
+/* Adds the N BYTES of a line that is not over, or was not. */
+static void add_part(struct lines *s, const char *bytes, size_t n)
+{
+	size_t kept = s->size < PART_MAX ? s->size : PART_MAX;
+
+	if (s->part)
+		memcpy(s->part + kept, bytes, n < PART_MAX - kept ? n : PART_MAX - kept);
+	s->size += n;
+}
+
+/* The line is over, the last N bytes of which are BYTES. */
+static void tell_listeners(struct lines *s, const char *bytes, size_t n)
+{
+	const size_t large = 16384; /* bytes, given back until the next large line */
+	bool in_parts = s->size > 0;
+
+	if (in_parts)
+		add_part(s, bytes, n);
+	if (s->traffic)
+		s->traffic->messages++;
+	for (size_t i = 0; i < LISTENERS_MAX && s->listeners[i]; i++)
+		s->listeners[i](s, in_parts ? s->part : bytes, in_parts ? s->size : n);
+	if (s->part && s->size > large)
+		give_back(s->part, PART_MAX);
+	s->size = 0;
+}
+
+size_t read_line(struct lines *s, const char *bytes, size_t n, bool full)
+{
+	if (s->message.over)
+		s->route = UNDECIDED;
+	size_t read = read_message(&s->message, bytes, n);
+	if (s->route == UNDECIDED)
+		s->route = s->judge ? s->judge(s, full) : ON;
+	if (s->message.over)
+		tell_listeners(s, bytes, read - 1);
+	else
+		add_part(s, bytes, read);
+	return read;
+}
+
+void end_lines(struct lines *s)
+{
+	if (s->size == 0)
+		return;
+	s->ended = true;
+	read_message(&s->message, "\n", 1);
+	tell_listeners(s, "", 0);
+}
+
+void begin_lines(struct lines *s)
+{
+	begin_line(&s->message);
+	s->size = 0;
+	s->route = UNDECIDED;
+	s->whole = s->ended = false;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* The lines of a lane, as they pass: one splitter, those who listen, and one who says where
+ * a line goes. */
+#ifndef TALK_LINES_H
+#define TALK_LINES_H
+
+#include "../sight/stats.h"
+#include "message.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum route { UNDECIDED, ON, ASIDE, NOWHERE }; /* aside: to stderr */
+
+enum { LISTENERS_MAX = 2 };
+
+struct lines {
+	struct message message;  /* the line that we are in, or that is just over */
+	const char *from;        /* whose they are */
+	struct traffic *traffic; /* NULL: not counted */
+	char *part;              /* PART_MAX bytes, for a line that is not over; NULL: not kept */
+	size_t size;             /* of such a line, which may be larger */
+	enum route route;        /* of the line, as far as it is known */
+	bool whole;              /* half a line at the end goes nowhere */
+	bool ended;              /* so is the line that is just over, without an end of its own */
+
+	/* Where the line goes, as soon as that can be told; FULL: there is no room for
+	 * more of it, and what has been seen must do.  NULL: on. */
+	enum route (*judge)(struct lines *s, bool full);
+
+	/* They are told of each LINE that is over, when it is known where it goes; of
+	 * SIZE bytes LINE has the first PART_MAX at least, if parts are kept. */
+	void (*listeners[LISTENERS_MAX])(struct lines *s, const char *line, size_t size);
+};
+
+enum { PART_MAX = 65536 };
+
+/* Begins with the lines FROM a side: has them traced, and counted in TRAFFIC. */
+void watch_lines(struct lines *s, const char *from, struct traffic *traffic);
+
+/* Whether anybody looks at them. */
+bool are_watched(const struct lines *s);
+
+/* Keeps the parts of lines from now on. */
+void keep_parts(struct lines *s);
+
+/* Has LISTENER told of each line. */
+void listen_to(struct lines *s, void (*listener)(struct lines *, const char *, size_t));
+
+/* Reads on in N BYTES, up to the end of a line at most, and says in s->route where that
+ * goes.  FULL: there is no room for more.  Returns how many bytes it read. */
+size_t read_line(struct lines *s, const char *bytes, size_t n, bool full);
+
+/* There is no more to come: what has been read of a line is all there is. */
+void end_lines(struct lines *s);
+
+/* Another server begins. */
+void begin_lines(struct lines *s);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "proc.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Headers older than the system call: as if the kernel were (ENOSYS). */
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open -1
+#endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal -1
+#endif
+
+int pidfd_open_of(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+int pidfd_signal(int pidfd, int sig)
+{
+	return (int)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0);
+}
+
+ssize_t read_proc_file(pid_t pid, const char *file, char *buf, size_t size)
+{
+	char path[48];
+
+	snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	ssize_t n = read(fd, buf, size - 1);
+	close(fd);
+	if (n >= 0)
+		buf[n] = '\0';
+	return n;
+}
+
+bool read_proc(pid_t pid, struct proc *p)
+{
+	char stat[1024];
+	int64_t fields[23] = {0};
+
+	if (read_proc_file(pid, "stat", stat, sizeof stat) < 0)
+		return false;
+	/* The second field is the command in parentheses, and may hold some. */
+	char *name = strchr(stat, '('), *after = strrchr(stat, ')');
+	if (!name || !after || after[1] != ' ')
+		return false;
+	char *at = after + 2;
+	*p = (struct proc){.pid = pid, .state = *at};
+	for (size_t i = 4; i < sizeof fields / sizeof *fields; i++) {
+		at = strchr(at, ' ');
+		if (!at)
+			return false;
+		fields[i] = strtoll(at, &at, 10);
+	}
+	p->parent = (pid_t)fields[4];
+	p->leader = (pid_t)fields[6];
+	p->flags = fields[9];
+	p->threads = fields[20];
+	p->start = (uint64_t)fields[22];
+	snprintf(p->name, sizeof p->name, "%.*s", (int)(after - name - 1), name + 1);
+	return true;
+}
+
+pid_t parent_of(pid_t pid)
+{
+	struct proc p;
+
+	return read_proc(pid, &p) ? p.parent : -1;
+}
+
+bool is_zombie(const struct proc *p)
+{
+	return p->state == 'Z' || p->state == 'X';
+}
+
+bool is_exiting(const struct proc *p)
+{
+	enum { EXITING = 4 }; /* the kernel's PF_EXITING, set before it closes anything */
+
+	return p->flags & EXITING;
+}
+
+const char *command_of(pid_t pid)
+{
+	static char name[64];
+
+	if (read_proc_file(pid, "comm", name, sizeof name) < 0)
+		return "?";
+	name[strcspn(name, "\n")] = '\0';
+	return name;
+}
+
+int64_t memory_of(pid_t pid)
+{
+	static const struct {
+		const char *file, *field;
+	} sources[] = {{"smaps_rollup", "Pss:"}, {"status", "VmRSS:"}};
+	char text[2048];
+
+	for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+		if (read_proc_file(pid, sources[i].file, text, sizeof text) < 0)
+			continue;
+		size_t length = strlen(sources[i].field);
+		for (const char *line = text; line; line = strchr(line, '\n')) {
+			line += *line == '\n';
+			if (strncmp(line, sources[i].field, length) == 0)
+				return strtoll(line + length, NULL, 10);
+		}
+	}
+	return 0;
+}
+
+const char *program_of(pid_t pid)
+{
+	static char exe[PATH_MAX];
+	char path[32];
+
+	snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+	ssize_t n = readlink(path, exe, sizeof exe - 1);
+	if (n <= 0)
+		return "";
+	exe[n] = '\0';
+	char *suffix = strrchr(exe, ' ');
+	if (suffix && strcmp(suffix, " (deleted)") == 0) /* by an update, say */
+		*suffix = '\0';
+	const char *base = strrchr(exe, '/');
+	return base ? base + 1 : exe;
+}
+
+ino_t pipe_of(pid_t pid, const char *file)
+{
+	char path[48];
+	struct stat st;
+
+	snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
+	return stat(path, &st) == 0 && S_ISFIFO(st.st_mode) ? st.st_ino : 0;
+}
+
+enum proc_kind proc_kind(void)
+{
+	static enum proc_kind kind;
+	char own[16];
+
+	if (kind != PROC_UNKNOWN)
+		return kind;
+	/* The /proc of another PID namespace has other numbers than kill(2). */
+	ssize_t n = readlink("/proc/self", own, sizeof own - 1);
+	if (n < 0) /* no /proc, or no memory for it just now: ask again */
+		return PROC_NONE;
+	own[n] = '\0';
+	if (atoi(own) != getpid())
+		kind = PROC_NONE;
+	else if (access("/proc/thread-self/children", R_OK) == 0)
+		kind = PROC_CHILDREN;
+	else
+		kind = PROC_STAT;
+	return kind;
+}

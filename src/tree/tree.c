@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "tree.h"
+
+#include "../base/fd.h"
+#include "../base/memory.h"
+#include "../base/options.h"
+#include "../base/say.h"
+#include "../base/self.h"
+#include "../sight/stats.h"
+#include "proc.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdalign.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { FOUND_MAX = 65536 };
+
+/*
+ * A stack of pids: each level of a walk pushes the children that it found and
+ * pops them when done.  What finds no room gets no SIGTERM; SIGKILL comes in
+ * rounds and misses nobody.
+ *
+ * At its bottom, in the shim only, are the inherited children.  All of it is there
+ * from the start: an ending must not depend on some memory being left then.
+ */
+static alignas(4096) pid_t found[FOUND_MAX];
+static size_t nfound;
+static size_t ninherited;
+
+void forget_inherited(pid_t pid)
+{
+	for (size_t i = 0; i < ninherited; i++)
+		if (found[i] == pid)
+			found[i] = found[--ninherited];
+	nfound = ninherited;
+}
+
+static void push_found(pid_t pid)
+{
+	for (size_t i = 0; i < ninherited; i++)
+		if (found[i] == pid)
+			return;
+	if (nfound < FOUND_MAX)
+		found[nfound++] = pid;
+}
+
+/* Pushes the pids that the open file FD lists, and closes it. */
+static void push_listed(int fd)
+{
+	char buf[4096];
+	pid_t pid = 0;
+
+	for (ssize_t n; (n = read(fd, buf, sizeof buf)) > 0;) {
+		for (ssize_t i = 0; i < n; i++) {
+			if (isdigit((unsigned char)buf[i])) {
+				pid = pid * 10 + (buf[i] - '0');
+			} else if (pid > 0) { /* every number has a space behind it */
+				push_found(pid);
+				pid = 0;
+			}
+		}
+	}
+	close(fd);
+}
+
+static void push_children_by_stat(pid_t parent)
+{
+	DIR *dir = opendir("/proc");
+	if (!dir)
+		return;
+	for (struct dirent *e; (e = readdir(dir));) {
+		pid_t pid = atoi(e->d_name);
+		if (pid > 0 && parent_of(pid) == parent)
+			push_found(pid);
+	}
+	closedir(dir);
+}
+
+/* Pushes PARENT's children.  Each thread has a list of its own; to list the
+ * THREADS, -1 if unknown, takes as long as all else, and most often there is one. */
+static void push_children(pid_t parent, int64_t threads)
+{
+	char path[64];
+
+	if (proc_kind() == PROC_STAT) {
+		push_children_by_stat(parent);
+		return;
+	}
+	if (threads == 1) {
+		snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0)
+			push_listed(fd);
+		return;
+	}
+	snprintf(path, sizeof path, "/proc/%d/task", (int)parent);
+	DIR *dir = opendir(path);
+	if (!dir)
+		return;
+	for (struct dirent *e; (e = readdir(dir));) {
+		if (!isdigit((unsigned char)*e->d_name))
+			continue;
+		snprintf(path, sizeof path, "%.20s/children", e->d_name);
+		int fd = openat(dirfd(dir), path, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0)
+			push_listed(fd);
+	}
+	closedir(dir);
+}
+
+/*
+ * Pushes our own children, zombies too.  While nobody is waited for, the list
+ * is whole: entries leave it only by our wait, and new ones come at its end.
+ */
+static void push_own_children(void)
+{
+	if (proc_kind() == PROC_NONE)
+		return;
+	int fd = proc_kind() == PROC_CHILDREN
+			 ? open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC)
+			 : -1;
+	if (fd >= 0)
+		push_listed(fd);
+	else
+		push_children_by_stat(getpid());
+}
+
+/* Takes a note of PID for --stats, which SIG is sent to and who may need it: a
+ * zombie needs none. */
+static void note_signalled(pid_t pid, int sig)
+{
+	struct proc p;
+
+	if (opt.stats && read_proc(pid, &p) && !is_zombie(&p))
+		count_signalled(pid, p.name, sig);
+}
+
+/* Sends SIG, then SIGCONT (the stopped act on SIG only then), to PID by its
+ * PIDFD, or by its number if that is -1.  Returns whether it took SIG. */
+static bool signal_one(pid_t pid, int pidfd, int sig)
+{
+	note_signalled(pid, sig);
+	if (pidfd >= 0 && pidfd_signal(pidfd, sig) == 0) {
+		if (sig != SIGKILL)
+			pidfd_signal(pidfd, SIGCONT);
+		return true;
+	}
+	/* EPERM can be a seccomp profile's that does not know the call. */
+	if (pidfd >= 0 && errno == ESRCH)
+		return false;
+	bool sent = kill(pid, sig) == 0;
+	kill(pid, SIGCONT);
+	return sent;
+}
+
+/*
+ * Signals every descendant of PARENT, children before parents so that none is
+ * orphaned, and lost, under the walk.  PARENT_FD is PARENT's pidfd, or -1 where
+ * its number is known to stay (our own child); THREADS how many it had just now, or
+ * -1.  Returns how many took it.
+ *
+ * No stranger is hit.  CHILD's pidfd is opened, then its parent read: either
+ * what the pidfd holds is dead, and no signal does harm, or the number is still
+ * its own and so was the answer.  That the parent's number was PARENT's then is
+ * known because PARENT is not reaped even now.
+ *
+ * Where there is no pidfd (kernel < 5.3, or no descriptor is left in a very deep
+ * tree) the number itself is used, which all of the PID space would have to
+ * pass by between two system calls to make wrong.
+ */
+static size_t signal_below(pid_t parent, int parent_fd, int64_t threads, int sig)
+{
+	size_t first = nfound, count = 0;
+
+	push_children(parent, threads);
+	for (size_t i = first, last = nfound; i < last; i++) {
+		pid_t child = found[i];
+		int fd = pidfd_open_of(child);
+		struct proc p;
+
+		if (read_proc(child, &p) && p.parent == parent &&
+		    (parent_fd < 0 || pidfd_signal(parent_fd, 0) == 0 || errno != ESRCH)) {
+			count += signal_below(child, fd, p.threads, sig);
+			count += signal_one(child, fd, sig);
+		}
+		shut(&fd);
+	}
+	nfound = first;
+	return count;
+}
+
+/*
+ * Signals the whole tree, each process once.  Returns how many took it.  A
+ * process whose parent exits by itself under the walk may be passed over; if it
+ * is still there when the time to SIGKILL is over, it gets that.
+ */
+size_t signal_tree(int sig)
+{
+	size_t first = nfound, count = 0;
+	struct rlimit files;
+
+	/* The walk holds a few descriptors for each level of depth. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	push_own_children();
+	for (size_t i = first, last = nfound; i < last; i++) {
+		count += signal_below(found[i], -1, -1, sig);
+		count += signal_one(found[i], -1, sig);
+	}
+	nfound = first;
+	return count;
+}
+
+/*
+ * SIGKILLs the process group of PID, an own child, at one blow: to look through
+ * all of /proc takes longer than some processes need to fork and exit.  No
+ * stranger is in it.  The number stays while a member is not waited for; a
+ * group is within one session; and a session that a process of the tree is in
+ * was made by one, unless it is the client's, which the shim is in.
+ */
+static void kill_group_of(pid_t pid)
+{
+	pid_t group = getpgid(pid);
+
+	if (group > 1 && group != getpgrp() && (getpid() != self.shim || getsid(pid) != getsid(0)))
+		kill(-group, SIGKILL);
+}
+
+size_t kill_children(void)
+{
+	size_t first = nfound, count = 0;
+
+	push_own_children();
+	for (size_t i = first, last = nfound; i < last; i++) {
+		if (proc_kind() == PROC_STAT)
+			kill_group_of(found[i]);
+		note_signalled(found[i], SIGKILL);
+		if (kill(found[i], SIGKILL) == 0)
+			count++;
+		else /* it has changed its user, but what it started may not have */
+			count += signal_below(found[i], -1, -1, SIGKILL);
+	}
+	nfound = first;
+	return count;
+}
+
+/* Counts what is below PARENT; returns its memory, KiB. */
+static int64_t measure_below(pid_t parent, size_t *count)
+{
+	size_t first = nfound;
+	int64_t memory = 0;
+
+	push_children(parent, -1);
+	for (size_t i = first, last = nfound; i < last; i++) {
+		++*count;
+		count_process(found[i]);
+		memory += memory_of(found[i]) + measure_below(found[i], count);
+	}
+	nfound = first;
+	return memory;
+}
+
+int64_t memory_below(pid_t pid)
+{
+	size_t count = 0;
+
+	return measure_below(pid, &count);
+}
+
+void sample_tree(void)
+{
+	size_t count = 0;
+
+	if (!opt.stats || proc_kind() == PROC_NONE)
+		return;
+	int64_t memory = measure_below(getpid(), &count);
+	count_tree(count, memory + memory_of(getpid()) + memory_of(self.shim));
+}
+
+void name_the_unkillable(void)
+{
+	size_t first = nfound;
+
+	push_own_children();
+	for (size_t i = first; i < nfound; i++)
+		if (kill(found[i], 0) < 0)
+			complain("%d (%s): cannot be killed, left running: %s", (int)found[i],
+				 command_of(found[i]), strerror(errno));
+	nfound = first;
+}
+
+pid_t only_child(pid_t pid)
+{
+	size_t first = nfound;
+
+	push_children(pid, -1);
+	pid_t child = nfound == first + 1 ? found[first] : 0;
+	nfound = first;
+	return child;
+}
+
+void note_inherited_children(pid_t reaper)
+{
+	siginfo_t dead = {.si_pid = 0};
+
+	/* Rare: most often there are none. */
+	if (!reaper && waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT) < 0)
+		return;
+	push_own_children();
+	/* None of them is of the tree, which comes to us by the reaper's death
+	 * only, and it is not dead even now. */
+	if (!reaper || (waitid(P_PID, (id_t)reaper, &dead, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+			dead.si_pid == 0))
+		for (size_t i = ninherited; i < nfound; i++)
+			if (found[i] != reaper)
+				found[ninherited++] = found[i];
+	nfound = ninherited;
+}
+
+void disown_inherited(void)
+{
+	if (ninherited) /* a write would cost a page of our own */
+		ninherited = nfound = 0;
+}
+
+bool has_tree(void)
+{
+	if (ninherited == 0)
+		return true;
+	push_own_children();
+	bool left = nfound > ninherited;
+	nfound = ninherited;
+	return left;
+}
+
+void forget_walks(void)
+{
+	if (ninherited == 0)
+		give_back(found, sizeof found);
+}

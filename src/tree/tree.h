@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tree: every living descendant of ours, however forked or reparented.
+ *
+ * The invariant that all killing rests on: the number of a child that we have
+ * not waited for cannot be recycled.  SIGKILL by number goes to our own children
+ * only; their orphans become our own children; repeat until wait says ECHILD.
+ * What is further down is signalled through a pidfd, its parent checked after
+ * that was opened.
+ */
+#ifndef TREE_TREE_H
+#define TREE_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * Signals the whole tree, each process once, with SIGCONT behind SIG.  Returns how
+ * many took it.  A process whose parent exits by itself under the walk may be passed
+ * over; if it is still there when the time to SIGKILL is over, it gets that.
+ */
+size_t signal_tree(int sig);
+
+/*
+ * SIGKILLs our own children.  Returns how many are sure to die of it, or dead
+ * already and not waited for: each of them is a SIGCHLD to come.
+ */
+size_t kill_children(void);
+
+/* Says who is left, being beyond our kill. */
+void name_the_unkillable(void);
+
+/* PID's child, if it has exactly one; else 0. */
+pid_t only_child(pid_t pid);
+
+/* The memory of all below PID, KiB. */
+int64_t memory_below(pid_t pid);
+
+/* For --stats: looks how large the tree is, with us. */
+void sample_tree(void);
+
+/* The shim's children from before it became mcp-reap (sh -c 'x & exec mcp-reap ...'),
+ * and whom they have orphaned to us since: not ours to kill.  Notes those that are
+ * there.  REAPER is 0 before there is one. */
+void note_inherited_children(pid_t reaper);
+
+/* One of them, or another child, has been waited for. */
+void forget_inherited(pid_t pid);
+
+/* There are none, in a process just forked. */
+void disown_inherited(void);
+
+/* Whether we have children besides the inherited. */
+bool has_tree(void);
+
+/* Lets go of the memory that walks have used. */
+void forget_walks(void);
+
+#endif
