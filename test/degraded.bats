@@ -512,3 +512,21 @@ setuid_root() {
 	run ! grep mcp-reap: err
 	nothing_left
 }
+
+# An exec that does not come to its end: a virus scanner, a dead network disk in PATH.
+
+@test "while the server's exec hangs the session ends all the same" {
+	local holder
+	cp "$(command -v cat)" held
+	"$FIX/hold" "$PWD/held" >holding 2>&1 3>&- 8<&- 9>&- &
+	holder=$!
+	SPARE+=("$holder")
+	await eval 'has "^held" holding || gone "$holder"'
+	alive "$holder" || skip "no fanotify here"
+	start -g 0.2 -k 0.2 -- ./held
+	await reaper_pid
+	close_stdin
+	ended
+	nothing_left
+	alive "$holder"
+}
