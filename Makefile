@@ -50,8 +50,14 @@ test/bin/unit/%: test/unit/%.c $(ROOMS) $(ROOMS:.c=.h)
 	@mkdir -p test/bin/unit
 	$(COMPILE) -o $@ $< $(ROOMS)
 
-check: $(MCP_REAP) $(FIXTURES) $(UNITS)
+check: $(MCP_REAP) $(FIXTURES) $(UNITS) check-layers
 	MCP_REAP=$(MCP_REAP) $(BATS) $(SUITE)
+
+test: check
+
+# The floors of src/ hold.
+check-layers:
+	CC='$(CC)' test/layers
 
 check-interop: $(MCP_REAP) $(FIXTURES)
 	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
@@ -188,6 +194,6 @@ check-packages: dist $(FIXTURES)
 	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
 	$(BATS) --no-parallelize-within-files test/packages
 
-.PHONY: all bench check check-faults check-interop check-packages check-sanitized check-scanner \
+.PHONY: all bench check check-faults check-layers check-interop check-packages check-sanitized check-scanner \
 	check-valgrind clean compare deb demo dist distcheck install npm-pack rpm sessions soak \
-	static static-aarch64 static-x86_64 uninstall
+	static static-aarch64 static-x86_64 test uninstall
