@@ -100,6 +100,7 @@ static void take_stdio(struct session *s)
 {
 	s->in.in = client_end(STDIN_FILENO, O_RDONLY);
 	s->in.lines = are_watched(&s->from_client) ? &s->from_client : NULL;
+	choose_way(&s->in);
 	s->out.out = client_end(STDOUT_FILENO, O_WRONLY);
 	if (opt.json_only)
 		s->out.aside = stderr_end();

@@ -56,6 +56,7 @@ void start_server(struct session *s, int client)
 	s->out.in = server_end(pipes.output[0]);
 	s->out.lines = are_watched(&s->from_server) ? &s->from_server : NULL;
 	s->out.aside.fd = STDERR_FILENO; /* given up behind the last server, perhaps */
+	choose_way(&s->out);
 	fcntl(s->control, F_SETFL, O_NONBLOCK);
 	shut(&client);
 	shut(&pipes.control[0]);

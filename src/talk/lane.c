@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <stdalign.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -33,7 +34,7 @@ struct buffer {
 	char bytes[CHUNK];
 };
 
-/* Bytes of a page: not worth giving back. */
+/* Bytes of a page: not worth giving back, nor a splice. */
 enum { KEPT = 4096 - offsetof(struct buffer, bytes) };
 
 /* There from the start: an ending must not depend on some memory being left then. */
@@ -98,6 +99,33 @@ static ssize_t give(const struct end *e, const char *buf, size_t size)
 	return write(e->fd, buf, e->kind == BLOCKING && size > PIPE_BUF ? PIPE_BUF : size);
 }
 
+/* One step from pipe to pipe, without a copy; it never waits.  Whatever it
+ * cannot do (seccomp's EPERM, ENOSYS, EINVAL) a copy can. */
+static enum flow splice_step(struct lane *l)
+{
+	int unread = 0;
+	ssize_t n = splice(l->in.fd, NULL, l->out.fd, NULL, CHUNK, SPLICE_F_NONBLOCK);
+
+	if (n > 0) {
+		l->full = false;
+		l->large = n >= KEPT;
+		return n < CHUNK ? FLOW_WAIT : FLOW_MORE; /* most likely all */
+	}
+	if (n == 0) {
+		errno = 0;
+		return FLOW_IN_ENDED;
+	}
+	if (errno == EPIPE)
+		return FLOW_OUT_CLOSED;
+	if (errno != EAGAIN && errno != EINTR) {
+		l->splice = false;
+		return FLOW_MORE;
+	}
+	ioctl(l->in.fd, FIONREAD, &unread);
+	l->full = unread > 0;
+	return FLOW_WAIT;
+}
+
 void decide_rest(struct lane *l)
 {
 	l->cut = l->looked = l->end;
@@ -121,8 +149,14 @@ void put_in_front(struct lane *l, const char *bytes, size_t n)
 
 void drop_held(struct lane *l)
 {
+	l->splice = false;
 	l->full = false;
 	release_buffer(l);
+}
+
+void choose_way(struct lane *l)
+{
+	l->splice = !l->lines && is_pipe(l->in.fd) && is_pipe(l->out.fd);
 }
 
 void pass_unseen(struct lane *l)
@@ -130,6 +164,7 @@ void pass_unseen(struct lane *l)
 	if (l->buffer)
 		l->cut = l->looked = l->end;
 	l->lines = NULL;
+	choose_way(l);
 }
 
 const struct end *waited_for(const struct lane *l)
@@ -146,6 +181,9 @@ static bool has_unseen(const struct lane *l)
 /* One read behind what the lane holds, of which nothing is decided. */
 static enum flow fill(struct lane *l)
 {
+	/* Small messages are copied even from pipe to pipe: it takes less time. */
+	size_t most = l->splice ? KEPT : CHUNK;
+
 	if (l->held)
 		return FLOW_WAIT;
 	if (!l->buffer)
@@ -156,7 +194,7 @@ static enum flow fill(struct lane *l)
 		l->looked -= l->start;
 		l->start = l->cut = 0;
 	}
-	ssize_t n = take(&l->in, l->buffer->bytes + l->end, CHUNK - l->end);
+	ssize_t n = take(&l->in, l->buffer->bytes + l->end, most - l->end);
 	if (n == 0 && l->end > 0) {
 		decide_rest(l);
 		return FLOW_MORE;
@@ -178,7 +216,7 @@ static enum flow fill(struct lane *l)
 	if (l->lines && l->lines->traffic)
 		l->lines->traffic->bytes += (uint64_t)n;
 	l->end += (size_t)n;
-	l->large = l->end == CHUNK;
+	l->large = l->end == most;
 	if (l->buffer->touched < l->end)
 		l->buffer->touched = l->end;
 	if (!l->lines)
@@ -253,7 +291,7 @@ enum flow pump(struct lane *l)
 	enum flow flow = FLOW_MORE;
 
 	for (int i = 0; flow == FLOW_MORE && (i < TURN || has_unseen(l)); i++)
-		flow = copy_step(l);
+		flow = l->splice && l->large && !l->buffer ? splice_step(l) : copy_step(l);
 	return flow;
 }
 

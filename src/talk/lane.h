@@ -20,7 +20,8 @@ struct end {
 
 struct lane {
 	struct end in, out;
-	bool large;            /* the last read filled the buffer */
+	bool splice;           /* both are pipes, and nobody looks */
+	bool large;            /* so was the last step, and splice(2) pays */
 	bool full;             /* wait for out, not for in */
 	bool held;             /* nothing is to be read for now */
 	struct buffer *buffer; /* NULL: holds nothing */
@@ -50,6 +51,9 @@ void decide_rest(struct lane *l);
 
 /* What the lane holds is lost. */
 void drop_held(struct lane *l);
+
+/* Looks whether L, whose ends and lines are set, can do without a copy. */
+void choose_way(struct lane *l);
 
 /* Nobody looks at the bytes any more. */
 void pass_unseen(struct lane *l);
