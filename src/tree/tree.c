@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "tree.h"
 
+#include "../base/clock.h"
 #include "../base/fd.h"
 #include "../base/memory.h"
 #include "../base/options.h"
@@ -163,50 +164,79 @@ static bool signal_one(pid_t pid, int pidfd, int sig)
 	return sent;
 }
 
+/* Where a walk is: the children that it found of PID are found[first] on, of which
+ * NEXT is looked at next. */
+struct level {
+	pid_t pid;
+	int fd; /* pidfd; -1: none */
+	int64_t threads;
+	size_t first, next, last;
+};
+
+/* As deep as a walk goes.  What is deeper, or beyond FOUND_MAX, or not reached in
+ * WALK_MAX ms as the tree grows faster than we walk, gets no SIGTERM. */
+enum { LEVELS_MAX = 32768, WALK_MAX = 3000 };
+static alignas(4096) struct level levels[LEVELS_MAX];
+
+static void enter_level(struct level *l, pid_t pid, int fd, int64_t threads)
+{
+	*l = (struct level){.pid = pid, .fd = fd, .threads = threads, .first = nfound};
+	push_children(pid, threads);
+	l->next = l->first;
+	l->last = nfound;
+}
+
+/* Whether the parent of CHILD, which P is about, is the process of level L, still. */
+static bool is_child_of(const struct level *l, const struct proc *p)
+{
+	return p->parent == l->pid && (l->fd < 0 || pidfd_signal(l->fd, 0) == 0 || errno != ESRCH);
+}
+
 /*
- * Signals every descendant of PARENT, children before parents so that none is
- * orphaned, and lost, under the walk.  PARENT_FD is PARENT's pidfd, or -1 where
- * its number is known to stay (our own child); THREADS how many it had just now, or
- * -1.  Returns how many took it.
+ * Signals every descendant of ROOT, our own child, children before parents so that
+ * none is orphaned, and lost, under the walk.  Returns how many took it.  With the
+ * stack of our own, no depth of a tree can overflow ours.
  *
- * No stranger is hit.  CHILD's pidfd is opened, then its parent read: either
+ * No stranger is hit.  A child's pidfd is opened, then its parent read: either
  * what the pidfd holds is dead, and no signal does harm, or the number is still
- * its own and so was the answer.  That the parent's number was PARENT's then is
- * known because PARENT is not reaped even now.
+ * its own and so was the answer.  That the parent's number was the parent's then is
+ * known because that is held by its pidfd, or our own child, and not reaped even now.
  *
  * Where there is no pidfd (kernel < 5.3, or no descriptor is left in a very deep
  * tree) the number itself is used, which all of the PID space would have to
  * pass by between two system calls to make wrong.
  */
-static size_t signal_below(pid_t parent, int parent_fd, int64_t threads, int sig)
+static size_t signal_below(pid_t root, int sig, int64_t deadline)
 {
-	size_t first = nfound, count = 0;
+	size_t depth = 0, count = 0;
 
-	push_children(parent, threads);
-	for (size_t i = first, last = nfound; i < last; i++) {
-		pid_t child = found[i];
-		int fd = pidfd_open_of(child);
+	enter_level(&levels[0], root, -1, -1);
+	for (;;) {
+		struct level *l = &levels[depth];
 		struct proc p;
 
-		if (read_proc(child, &p) && p.parent == parent &&
-		    (parent_fd < 0 || pidfd_signal(parent_fd, 0) == 0 || errno != ESRCH)) {
-			count += signal_below(child, fd, p.threads, sig);
-			count += signal_one(child, fd, sig);
+		if (l->next < l->last && depth + 1 < LEVELS_MAX && now() < deadline) {
+			pid_t child = found[l->next++];
+			int fd = pidfd_open_of(child);
+			if (read_proc(child, &p) && is_child_of(l, &p))
+				enter_level(&levels[++depth], child, fd, p.threads);
+			else
+				shut(&fd);
+			continue;
 		}
-		shut(&fd);
+		nfound = l->first;
+		if (depth == 0)
+			return count;
+		count += signal_one(l->pid, l->fd, sig);
+		shut(&l->fd);
+		depth--;
 	}
-	nfound = first;
-	return count;
 }
 
-/*
- * Signals the whole tree, each process once.  Returns how many took it.  A
- * process whose parent exits by itself under the walk may be passed over; if it
- * is still there when the time to SIGKILL is over, it gets that.
- */
 size_t signal_tree(int sig)
 {
 	size_t first = nfound, count = 0;
+	int64_t deadline = now() + WALK_MAX;
 	struct rlimit files;
 
 	/* The walk holds a few descriptors for each level of depth. */
@@ -216,7 +246,7 @@ size_t signal_tree(int sig)
 	}
 	push_own_children();
 	for (size_t i = first, last = nfound; i < last; i++) {
-		count += signal_below(found[i], -1, -1, sig);
+		count += signal_below(found[i], sig, deadline);
 		count += signal_one(found[i], -1, sig);
 	}
 	nfound = first;
@@ -250,23 +280,25 @@ size_t kill_children(void)
 		if (kill(found[i], SIGKILL) == 0)
 			count++;
 		else /* it has changed its user, but what it started may not have */
-			count += signal_below(found[i], -1, -1, SIGKILL);
+			count += signal_below(found[i], SIGKILL, now() + WALK_MAX);
 	}
 	nfound = first;
 	return count;
 }
 
-/* Counts what is below PARENT; returns its memory, KiB. */
-static int64_t measure_below(pid_t parent, size_t *count)
+/* Counts what is below ROOT; returns its memory, KiB. */
+static int64_t measure_below(pid_t root, size_t *count)
 {
+	int64_t memory = 0, deadline = now() + WALK_MAX;
 	size_t first = nfound;
-	int64_t memory = 0;
 
-	push_children(parent, -1);
-	for (size_t i = first, last = nfound; i < last; i++) {
+	push_children(root, -1);
+	/* Each one's children come behind the others that are there: no depth. */
+	for (size_t i = first; i < nfound && now() < deadline; i++) {
 		++*count;
 		count_process(found[i]);
-		memory += memory_of(found[i]) + measure_below(found[i], count);
+		memory += memory_of(found[i]);
+		push_children(found[i], -1);
 	}
 	nfound = first;
 	return memory;
