@@ -7,13 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Headers older than the system call: as if the kernel were (ENOSYS). */
@@ -26,6 +26,25 @@ bool ready(int fd, short events)
 	struct pollfd p = {.fd = fd, .events = events};
 
 	return poll(&p, 1, 0) > 0;
+}
+
+int wait_for(struct pollfd *fds, size_t n, int timeout)
+{
+	const struct timespec rest = {.tv_nsec = 100 * 1000000L};
+	int count = poll(fds, n, timeout);
+
+	if (count >= 0)
+		return count;
+	for (size_t i = 0; i < n; i++)
+		fds[i].revents = 0;
+	if (errno == EINTR)
+		return -1;
+	if (timeout != 0)
+		nanosleep(&rest, NULL);
+	count = 0;
+	for (size_t i = 0; i < n; i++)
+		count += poll(&fds[i], 1, 0) > 0;
+	return count;
 }
 
 bool is_pipe(int fd)

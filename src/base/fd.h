@@ -3,12 +3,18 @@
 #ifndef BASE_FD_H
 #define BASE_FD_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 /* Whether FD has one of EVENTS, poll(2)'s, or an error, now. */
 bool ready(int fd, short events);
+
+/* poll(2), whose errors must not make us spin: -1, and nothing in FDS, for a signal; where
+ * it fails (EINVAL: N is more than RLIMIT_NOFILE; ENOMEM) each one is asked alone, a few
+ * times a second. */
+int wait_for(struct pollfd *fds, size_t n, int timeout);
 
 bool is_pipe(int fd);
 

@@ -33,9 +33,18 @@ enum {
 	/* Before the first output, it may be npx in mid-install: SIGKILL there
 	 * leaves a broken cache. */
 	KILL_AFTER_SILENT = 10000,
-	/* For descendants that we may not signal; between two looks at them. */
+	/* For descendants that we may not signal, or not reap; between two looks at them. */
 	UNKILLABLE_MAX = 5000,
 	UNKILLABLE_POLL = 10,
+	/* After which SIGKILL is said to take long. */
+	STORM = 10000,
+	SECOND = 1000,
+	/* How long the dead are collected in a turn; how many are few. */
+	REAP_MAX = 20,
+	CALM = 16,
+	/* Signals of a turn; deaths of a second that are reported. */
+	SIGNALS_MAX = 64,
+	REPORTS_MAX = 1000,
 };
 
 struct reaper {
@@ -54,9 +63,19 @@ struct reaper {
 
 	enum phase { RUNNING, ENDING, TERMINATING, KILLING } phase;
 	int64_t deadline; /* of ENDING and TERMINATING */
-	int64_t give_up;  /* KILLING: when to leave the unkillable; 0: not yet */
-	sigset_t asked;   /* ending signals that the client sent */
-	sigset_t sent;    /* ending signals that the tree got */
+	int64_t killing;  /* KILLING: since when */
+	int64_t give_up;  /* ... and when to leave the unkillable; 0: not yet */
+	bool said_storm;
+
+	size_t reaped;  /* in this turn, */
+	bool more_dead; /* and there are more */
+	int64_t next_round;
+	bool is_storm;     /* many were in the one before */
+	int64_t reporting; /* since when deaths are counted: */
+	size_t reports, unreported;
+
+	sigset_t asked; /* ending signals that the client sent */
+	sigset_t sent;  /* ending signals that the tree got */
 	bool client_died;
 };
 
@@ -116,6 +135,7 @@ static void terminate(struct reaper *r, int sig)
 static void begin_killing(struct reaper *r)
 {
 	enter(r, KILLING);
+	r->killing = now();
 	if (!opt.stats || proc_kind() == PROC_NONE)
 		signal_group(r, SIGKILL);
 	if (proc_kind() == PROC_CHILDREN)
@@ -231,7 +251,7 @@ static void read_signals(struct reaper *r)
 {
 	struct signalfd_siginfo info;
 
-	while (read(r->signals, &info, sizeof info) == sizeof info)
+	for (int i = 0; i < SIGNALS_MAX && read(r->signals, &info, sizeof info) == sizeof info; i++)
 		if (is_ending((int)info.ssi_signo) && r->phase < TERMINATING)
 			terminate(r, (int)info.ssi_signo);
 }
@@ -246,13 +266,32 @@ static void wake_shim(struct reaper *r)
 	end_session(r);
 }
 
+/* Says how many deaths were not reported, once there are few again. */
+static void report_the_rest(struct reaper *r)
+{
+	if (r->unreported && has_listeners())
+		event("reaped more=%zu", r->unreported);
+	r->unreported = 0;
+}
+
+/* Whether the next death is reported.  Reports take longer than dying: of a storm a part is
+ * reported, and the number of the others. */
+static bool is_reported(struct reaper *r)
+{
+	if (!opt.verbose && !is_tracing())
+		return false;
+	if (now() >= r->reporting + SECOND) {
+		report_the_rest(r);
+		r->reporting = now();
+		r->reports = 0;
+	}
+	return !r->is_storm && r->reports < REPORTS_MAX;
+}
+
 static void report_death(const siginfo_t *dead)
 {
 	int pid = (int)dead->si_pid;
 
-	count_process(dead->si_pid);
-	if (!opt.verbose && !is_tracing())
-		return;
 	if (dead->si_code == CLD_EXITED)
 		event("reaped pid=%d command=%s exit=%d", pid, quoted(command_of(pid)),
 		      dead->si_status);
@@ -261,32 +300,56 @@ static void report_death(const siginfo_t *dead)
 		      signal_name(dead->si_status));
 }
 
-/* Collects the dead.  Returns whether any of the tree is left. */
+/* Waits for one that is dead, and says so.  Returns false, with errno, if there is none. */
+static bool reap_one(struct reaper *r, siginfo_t *dead)
+{
+	bool report = is_reported(r), look_first = report || proc_kind() == PROC_NONE;
+
+	dead->si_pid = 0;
+	errno = 0;
+	if (waitid(P_ALL, 0, dead, WEXITED | WNOHANG | (look_first ? WNOWAIT : 0)) < 0 ||
+	    dead->si_pid == 0)
+		return false;
+	if (report) {
+		report_death(dead);
+		r->reports++;
+	} else {
+		r->unreported++;
+	}
+	/* Once reaped, its group's number could be anyone's. */
+	if (dead->si_pid == r->server && proc_kind() == PROC_NONE)
+		signal_group(r, SIGKILL);
+	if (look_first)
+		waitpid(dead->si_pid, NULL, 0);
+	return true;
+}
+
+/* Collects the dead, for REAP_MAX at most: a storm of processes that start others and exit
+ * must not keep us from clocks and pipes.  Returns whether any of the tree is left. */
 static bool reap(struct reaper *r)
 {
-	for (;;) {
-		siginfo_t dead = {.si_pid = 0};
+	int64_t deadline = now() + REAP_MAX;
+	siginfo_t dead;
 
-		if (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT) < 0) {
+	/* Killing must be faster than forking: reports, which are not, wait. */
+	r->is_storm = r->phase == KILLING && r->reaped > CALM;
+	for (r->reaped = 0; now() <= deadline; r->reaped++) {
+		if (!reap_one(r, &dead)) {
 			if (errno == EINTR)
 				continue;
-			return errno != ECHILD;
+			r->more_dead = false;
+			return errno != ECHILD && has_tree();
 		}
-		if (dead.si_pid == 0)
-			break;
-		report_death(&dead);
+		count_process(dead.si_pid);
 		if (dead.si_pid == r->server) {
-			/* Once reaped, its group's number could be anyone's. */
-			if (proc_kind() == PROC_NONE)
-				signal_group(r, SIGKILL);
 			r->server = 0;
 			r->status = exit_status(&dead);
 		}
-		waitpid(dead.si_pid, NULL, 0);
 		forget_launcher(r, &dead);
 		forget_inherited(dead.si_pid);
 	}
-	return has_tree();
+	r->more_dead = true;
+	return true;
 }
 
 /* Whether the shim has been killed.  By what it closes then the whole tree can end
@@ -308,16 +371,30 @@ static void note_exit(struct reaper *r)
 		event_end(has_lost_shim() ? "shim-died" : "server-exited", "");
 }
 
-/* SIGKILLs what can be reached now.  Returns false when all that is left has
- * been beyond our kill for too long. */
+/* SIGKILLs what can be reached now.  Returns false when all that is left has been beyond
+ * our kill, or our wait, for too long. */
 static bool kill_round(struct reaper *r)
 {
-	if (kill_children() > 0)
+	int64_t begun = now();
+
+	/* Where there are very many dead to be listed, at least half of the time is for
+	 * them, as they take the numbers that everybody needs. */
+	if (begun < r->next_round)
+		return true;
+	kill_children();
+	r->next_round = 2 * now() - begun;
+	if (r->reaped > 0 || !is_stuck())
 		r->give_up = 0;
 	else if (r->give_up == 0)
 		r->give_up = now() + UNKILLABLE_MAX;
 	else if (now() >= r->give_up)
 		return false;
+	if (!r->said_storm && now() >= r->killing + STORM) {
+		r->said_storm = true;
+		complain("SIGKILL for %d s, and not over: what is left starts new processes "
+			 "faster than they can be killed",
+			 STORM / SECOND);
+	}
 	return true;
 }
 
@@ -327,8 +404,10 @@ static bool kill_round(struct reaper *r)
  * Why nobody is left: only ECHILD from wait ends the killing, and a process of
  * the tree whose parent dies becomes our child before that parent can be
  * reaped.  Why it cannot hang: after a round, each own child that was listed
- * has SIGKILL on it, so its SIGCHLD is to come and brings the next round, which
- * lists the orphans that it left.
+ * has SIGKILL on it, and its SIGCHLD brings the next round, which lists the orphans
+ * that it left.  Those whose SIGCHLD may never come are stuck(), and looked at again by
+ * the clock, for a while: another user's, one that waits for a dead disk, and one
+ * whose tracer, outside of the tree, does not wait for it.
  */
 static void reap_tree(struct reaper *r)
 {
@@ -338,8 +417,8 @@ static void reap_tree(struct reaper *r)
 			terminate(r, SIGTERM);
 		}
 		if (r->phase == KILLING && !kill_round(r)) {
-			name_the_unkillable();
-			return;
+			name_the_stuck();
+			break;
 		}
 
 		struct pollfd fds[] = {
@@ -352,7 +431,9 @@ static void reap_tree(struct reaper *r)
 			timeout = until(r->deadline);
 		else if (r->give_up)
 			timeout = UNKILLABLE_POLL;
-		poll(fds, sizeof fds / sizeof *fds, timeout);
+		if (r->more_dead)
+			timeout = 0;
+		wait_for(fds, sizeof fds / sizeof *fds, timeout);
 
 		if (fds[0].revents)
 			read_signals(r);
@@ -366,6 +447,7 @@ static void reap_tree(struct reaper *r)
 			begin_killing(r);
 	}
 	note_exit(r);
+	report_the_rest(r);
 }
 
 void sweep_tree(int signals, bool server_spoke)

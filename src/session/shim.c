@@ -33,6 +33,9 @@ enum {
 	MOMENT = 100,
 	/* Between two looks at the tree. */
 	SAMPLE = 200,
+	/* Signals, and the dead, of a turn. */
+	SIGNALS_MAX = 64,
+	REAP_MAX = 256,
 };
 
 void start_server(struct session *s, int client)
@@ -95,29 +98,37 @@ static void lose_reaper(struct session *s, int status)
 		pump_output(s);
 }
 
-/* The reaper never stays stopped while we live, so that nobody's SIGSTOP puts
- * off an ending. */
-static void collect_children(struct session *s)
+/* One of our children is dead, or stopped; returns false if there is none. */
+static bool collect_child(struct session *s, bool *inherited_died)
 {
 	int status;
-	bool inherited_died = false;
+	pid_t pid = waitpid(-1, &status, WNOHANG | WUNTRACED);
 
-	for (;;) {
-		pid_t pid = waitpid(-1, &status, WNOHANG | WUNTRACED);
-		if (pid < 0 && errno == EINTR)
-			continue;
-		if (pid <= 0)
-			break;
-		if (WIFSTOPPED(status)) {
-			if (pid == s->reaper)
-				kill(pid, SIGCONT);
-		} else if (pid == s->reaper) {
-			lose_reaper(s, status);
-		} else {
-			forget_inherited(pid);
-			inherited_died = true;
-		}
+	if (pid < 0 && errno == EINTR)
+		return true;
+	if (pid <= 0)
+		return false;
+	if (pid == s->reaper && WIFSTOPPED(status)) {
+		/* It never stays so while we live: nobody's SIGSTOP puts off an ending. */
+		kill(pid, SIGCONT);
+	} else if (pid == s->reaper) {
+		lose_reaper(s, status);
+	} else if (!WIFSTOPPED(status)) {
+		forget_inherited(pid);
+		*inherited_died = true;
 	}
+	return true;
+}
+
+static void collect_children(struct session *s)
+{
+	bool inherited_died = false;
+	int n = 0;
+
+	while (n < REAP_MAX && collect_child(s, &inherited_died))
+		n++;
+	if (n == REAP_MAX)
+		raise(SIGCHLD); /* to go on in the next turn */
 	if (inherited_died && s->reaper)
 		note_inherited_children(s->reaper);
 }
@@ -137,7 +148,8 @@ static void read_signals(struct session *s)
 {
 	struct signalfd_siginfo info;
 
-	while (read(s->signals, &info, sizeof info) == sizeof info) {
+	for (int i = 0; i < SIGNALS_MAX && read(s->signals, &info, sizeof info) == sizeof info;
+	     i++) {
 		int sig = (int)info.ssi_signo;
 
 		if (sig == SIGCHLD) {
@@ -261,7 +273,7 @@ void relay_session(struct session *s)
 		if (s->out.full)
 			fds[OUT_IN].fd = -1;
 
-		int n = poll(fds, N, shim_timeout(s));
+		int n = wait_for(fds, N, shim_timeout(s));
 		if (n < 0)
 			continue;
 		if (n == 0)

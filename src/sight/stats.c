@@ -90,12 +90,26 @@ void count_tree(size_t count, int64_t memory)
 		stats->memory = memory;
 }
 
+static struct signalled *signalled_by(int sig)
+{
+	return sig == SIGKILL ? &stats->killed : &stats->asked;
+}
+
+bool is_news(pid_t pid, int sig)
+{
+	return stats && is_new(signalled_by(sig)->set, pid);
+}
+
+bool wants_name(int sig)
+{
+	return signalled_by(sig)->count <= NAMED;
+}
+
 void count_signalled(pid_t pid, const char *name, int sig)
 {
-	if (!stats)
-		return;
-	struct signalled *who = sig == SIGKILL ? &stats->killed : &stats->asked;
-	if (!is_new(who->set, pid) || ++who->count > NAMED)
+	struct signalled *who = signalled_by(sig);
+
+	if (++who->count > NAMED)
 		return;
 	who->named[who->count - 1].pid = pid;
 	who->named[who->count - 1].sig = sig;

@@ -3,6 +3,7 @@
 #ifndef SIGHT_STATS_H
 #define SIGHT_STATS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -25,7 +26,13 @@ void count_process(pid_t pid);
 /* The tree was COUNT processes, and MEMORY KiB with us. */
 void count_tree(size_t count, int64_t memory);
 
-/* SIG was sent to PID, of that NAME, who may need it. */
+/* Whether SIG, which goes to PID, is the first of its kind that does. */
+bool is_news(pid_t pid, int sig);
+
+/* Whether more are to be named who got SIG. */
+bool wants_name(int sig);
+
+/* It is, and PID, of that NAME, may need it. */
 void count_signalled(pid_t pid, const char *name, int sig);
 
 /* The server was stopped for being idle, and MEMORY KiB with it. */

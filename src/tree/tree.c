@@ -140,9 +140,12 @@ static void push_own_children(void)
  * zombie needs none. */
 static void note_signalled(pid_t pid, int sig)
 {
-	struct proc p;
+	struct proc p = {.name = ""};
 
-	if (opt.stats && read_proc(pid, &p) && !is_zombie(&p))
+	if (!is_news(pid, sig))
+		return;
+	/* To look takes longer than some processes need to fork and exit. */
+	if (!wants_name(sig) || (read_proc(pid, &p) && !is_zombie(&p)))
 		count_signalled(pid, p.name, sig);
 }
 
@@ -236,7 +239,8 @@ static size_t signal_below(pid_t root, int sig, int64_t deadline)
 size_t signal_tree(int sig)
 {
 	size_t first = nfound, count = 0;
-	int64_t deadline = now() + WALK_MAX;
+	/* SIGKILL comes in rounds, which reach all. */
+	int64_t deadline = now() + (sig == SIGKILL ? WALK_MAX / 8 : WALK_MAX);
 	struct rlimit files;
 
 	/* The walk holds a few descriptors for each level of depth. */
@@ -244,8 +248,9 @@ size_t signal_tree(int sig)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+	/* From behind: there are those who have come last, and in front are the dead. */
 	push_own_children();
-	for (size_t i = first, last = nfound; i < last; i++) {
+	for (size_t i = nfound; i-- > first && now() < deadline;) {
 		count += signal_below(found[i], sig, deadline);
 		count += signal_one(found[i], -1, sig);
 	}
@@ -268,22 +273,48 @@ static void kill_group_of(pid_t pid)
 		kill(-group, SIGKILL);
 }
 
-size_t kill_children(void)
+void kill_children(void)
 {
-	size_t first = nfound, count = 0;
+	size_t first = nfound;
 
+	/* From behind: there are those who have come last, and may fork before we are done;
+	 * in front are the dead. */
 	push_own_children();
-	for (size_t i = first, last = nfound; i < last; i++) {
+	for (size_t i = nfound; i-- > first;) {
 		if (proc_kind() == PROC_STAT)
 			kill_group_of(found[i]);
 		note_signalled(found[i], SIGKILL);
-		if (kill(found[i], SIGKILL) == 0)
-			count++;
-		else /* it has changed its user, but what it started may not have */
-			count += signal_below(found[i], SIGKILL, now() + WALK_MAX);
+		/* What has changed its user may have started what has not. */
+		if (kill(found[i], SIGKILL) < 0)
+			signal_below(found[i], SIGKILL, now() + WALK_MAX);
 	}
 	nfound = first;
-	return count;
+}
+
+/* Why the killed PID stays, and for how long nobody knows; NULL: it will be dead at once. */
+static const char *why_stuck(pid_t pid)
+{
+	struct proc p;
+
+	if (kill(pid, 0) < 0)
+		return strerror(errno);
+	if (!read_proc(pid, &p))
+		return NULL;
+	if (is_zombie(&p))
+		return "dead, but its tracer does not wait for it";
+	return p.state == 'D' ? "stuck in the kernel" : NULL;
+}
+
+bool is_stuck(void)
+{
+	size_t first = nfound;
+	bool stuck = true;
+
+	push_own_children();
+	for (size_t i = first; stuck && i < nfound; i++)
+		stuck = why_stuck(found[i]);
+	nfound = first;
+	return stuck;
 }
 
 /* Counts what is below ROOT; returns its memory, KiB. */
@@ -321,15 +352,17 @@ void sample_tree(void)
 	count_tree(count, memory + memory_of(getpid()) + memory_of(self.shim));
 }
 
-void name_the_unkillable(void)
+void name_the_stuck(void)
 {
 	size_t first = nfound;
 
 	push_own_children();
-	for (size_t i = first; i < nfound; i++)
-		if (kill(found[i], 0) < 0)
-			complain("%d (%s): cannot be killed, left running: %s", (int)found[i],
-				 command_of(found[i]), strerror(errno));
+	for (size_t i = first; i < nfound; i++) {
+		const char *why = why_stuck(found[i]);
+		if (why)
+			complain("%d (%s): cannot be ended, left: %s", (int)found[i],
+				 command_of(found[i]), why);
+	}
 	nfound = first;
 }
 

@@ -23,14 +23,15 @@
  */
 size_t signal_tree(int sig);
 
-/*
- * SIGKILLs our own children.  Returns how many are sure to die of it, or dead
- * already and not waited for: each of them is a SIGCHLD to come.
- */
-size_t kill_children(void);
+/* SIGKILLs our own children. */
+void kill_children(void);
 
-/* Says who is left, being beyond our kill. */
-void name_the_unkillable(void);
+/* Whether all that is left, after that, may stay for ever: we may not signal it, it waits
+ * in the kernel, or it is dead and its tracer does not wait for it. */
+bool is_stuck(void);
+
+/* Says who that is. */
+void name_the_stuck(void);
 
 /* PID's child, if it has exactly one; else 0. */
 pid_t only_child(pid_t pid);
