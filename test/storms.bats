@@ -101,20 +101,31 @@ storm() {
 	in_time nothing_left
 }
 
-@test "a killed process whose tracer does not wait for it is named, and not waited for" {
-	local traced tracer
+# traced [WORD]...: a session with a process that a stranger traces, until after its end; sets TRACED and TRACER.
+traced() {
 	start "${TIMES[@]}" -- "$FIX/server" child ready
 	await has '^ready'
-	traced=$(children "$(server_pid)")
-	"$FIX/tracer" "$traced" >tracing 2>&1 3>&- 8<&- &
-	tracer=$!
-	SPARE+=("$tracer")
-	await eval 'has "^traces" tracing || gone "$tracer"'
-	alive "$tracer" || skip "no tracing here"
+	TRACED=$(children "$(server_pid)")
+	"$FIX/tracer" "$TRACED" "$@" >tracing 2>&1 3>&- 7>&- 8<&- &
+	TRACER=$!
+	SPARE+=("$TRACER")
+	await eval 'has "^traces" tracing || gone "$TRACER"'
+	alive "$TRACER" || skip "no tracing here"
+}
+
+@test "a killed process whose tracer does not wait for it is named, and not waited for" {
+	traced
 	kill -KILL "$(server_pid)"
 	in_time ended
-	has "$traced .*tracer" err
-	[[ $(state "$traced") == Z ]]
+	has "$TRACED .*left as a zombie: it is traced by $TRACER " err
+	[[ $(state "$TRACED") == Z ]]
+}
+
+@test "a killed process that its tracer holds at its exit is named, and not waited for" {
+	traced at-exit
+	close_stdin
+	in_time ended
+	has "$TRACED .*traced by $TRACER " err
 }
 
 # cpu PID: its time, in clock ticks.

@@ -33,9 +33,9 @@ enum {
 	/* Before the first output, it may be npx in mid-install: SIGKILL there
 	 * leaves a broken cache. */
 	KILL_AFTER_SILENT = 10000,
-	/* For descendants that we may not signal, or not reap; between two looks at them. */
+	/* For descendants that we may not signal, or not reap; between two rounds at most. */
 	UNKILLABLE_MAX = 5000,
-	UNKILLABLE_POLL = 10,
+	KILL_ROUND = 10,
 	/* After which SIGKILL is said to take long. */
 	STORM = 10000,
 	SECOND = 1000,
@@ -64,7 +64,8 @@ struct reaper {
 	enum phase { RUNNING, ENDING, TERMINATING, KILLING } phase;
 	int64_t deadline; /* of ENDING and TERMINATING */
 	int64_t killing;  /* KILLING: since when */
-	int64_t give_up;  /* ... and when to leave the unkillable; 0: not yet */
+	int64_t give_up;  /* ... and when to leave those who do not die; 0: not yet */
+	bool progress;    /* somebody has died since the last round */
 	bool said_storm;
 
 	size_t reaped;  /* in this turn, */
@@ -340,6 +341,7 @@ static bool reap(struct reaper *r)
 			r->more_dead = false;
 			return errno != ECHILD && has_tree();
 		}
+		r->progress = true;
 		count_process(dead.si_pid);
 		if (dead.si_pid == r->server) {
 			r->server = 0;
@@ -383,12 +385,11 @@ static bool kill_round(struct reaper *r)
 		return true;
 	kill_children();
 	r->next_round = 2 * now() - begun;
-	if (r->reaped > 0 || !is_stuck())
-		r->give_up = 0;
-	else if (r->give_up == 0)
+	if (r->progress || r->give_up == 0)
 		r->give_up = now() + UNKILLABLE_MAX;
-	else if (now() >= r->give_up)
+	else if (now() >= r->give_up && is_stuck())
 		return false;
+	r->progress = false;
 	if (!r->said_storm && now() >= r->killing + STORM) {
 		r->said_storm = true;
 		complain("SIGKILL for %d s, and not over: what is left starts new processes "
@@ -404,10 +405,11 @@ static bool kill_round(struct reaper *r)
  * Why nobody is left: only ECHILD from wait ends the killing, and a process of
  * the tree whose parent dies becomes our child before that parent can be
  * reaped.  Why it cannot hang: after a round, each own child that was listed
- * has SIGKILL on it, and its SIGCHLD brings the next round, which lists the orphans
- * that it left.  Those whose SIGCHLD may never come are stuck(), and looked at again by
- * the clock, for a while: another user's, one that waits for a dead disk, and one
- * whose tracer, outside of the tree, does not wait for it.
+ * has SIGKILL on it; its SIGCHLD, and the clock where that came before a round was
+ * due, bring the next round, which lists the orphans that it left.  Not everybody's SIGCHLD
+ * comes: not another user's, nor that of one which waits for a dead disk, or whose tracer,
+ * outside of the tree, does not wait for it or holds it at its exit.  So rounds in which
+ * nobody dies are counted in time, and when it is over who is left is named, and left.
  */
 static void reap_tree(struct reaper *r)
 {
@@ -429,8 +431,8 @@ static void reap_tree(struct reaper *r)
 		int timeout = -1;
 		if (r->phase == ENDING || r->phase == TERMINATING)
 			timeout = until(r->deadline);
-		else if (r->give_up)
-			timeout = UNKILLABLE_POLL;
+		else if (r->phase == KILLING)
+			timeout = KILL_ROUND;
 		if (r->more_dead)
 			timeout = 0;
 		wait_for(fds, sizeof fds / sizeof *fds, timeout);

@@ -101,6 +101,29 @@ const char *command_of(pid_t pid)
 	return name;
 }
 
+/* The number behind FIELD in TEXT, lines of /proc; -1: none. */
+static int64_t field_of(const char *text, const char *field)
+{
+	size_t length = strlen(field);
+
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, field, length) == 0)
+			return strtoll(line + length, NULL, 10);
+	}
+	return -1;
+}
+
+pid_t tracer_of(pid_t pid)
+{
+	char text[2048];
+
+	if (read_proc_file(pid, "status", text, sizeof text) < 0)
+		return 0;
+	int64_t tracer = field_of(text, "TracerPid:");
+	return tracer > 0 ? (pid_t)tracer : 0;
+}
+
 int64_t memory_of(pid_t pid)
 {
 	static const struct {
@@ -111,12 +134,9 @@ int64_t memory_of(pid_t pid)
 	for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
 		if (read_proc_file(pid, sources[i].file, text, sizeof text) < 0)
 			continue;
-		size_t length = strlen(sources[i].field);
-		for (const char *line = text; line; line = strchr(line, '\n')) {
-			line += *line == '\n';
-			if (strncmp(line, sources[i].field, length) == 0)
-				return strtoll(line + length, NULL, 10);
-		}
+		int64_t memory = field_of(text, sources[i].field);
+		if (memory >= 0)
+			return memory;
 	}
 	return 0;
 }

@@ -36,6 +36,9 @@ bool is_exiting(const struct proc *p);
 /* PID's command name as /proc has it, "?" without; valid until the next call. */
 const char *command_of(pid_t pid);
 
+/* Who traces PID, as ptrace(2) has it; 0: nobody. */
+pid_t tracer_of(pid_t pid);
+
 /* PID's memory in KiB: its share of it, or all if that may not be read; 0: unknown. */
 int64_t memory_of(pid_t pid);
 

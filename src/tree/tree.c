@@ -291,18 +291,28 @@ void kill_children(void)
 	nfound = first;
 }
 
-/* Why the killed PID stays, and for how long nobody knows; NULL: it will be dead at once. */
+/*
+ * Why the killed PID stays, and for how long nobody knows; NULL: it is at work, which can
+ * only be its dying (the memory of a large one takes seconds), or is gone.  Valid until the
+ * next call.
+ */
 static const char *why_stuck(pid_t pid)
 {
+	static char why[96];
 	struct proc p;
 
 	if (kill(pid, 0) < 0)
 		return strerror(errno);
-	if (!read_proc(pid, &p))
+	if (!read_proc(pid, &p) || p.state == 'R')
 		return NULL;
-	if (is_zombie(&p))
-		return "dead, but its tracer does not wait for it";
-	return p.state == 'D' ? "stuck in the kernel" : NULL;
+	pid_t tracer = tracer_of(pid);
+	if (tracer)
+		snprintf(why, sizeof why, "it is traced by %d (%s)", (int)tracer,
+			 command_of(tracer));
+	else
+		snprintf(why, sizeof why, "it has been killed and does not die (state %c)",
+			 p.state);
+	return why;
 }
 
 bool is_stuck(void)
@@ -359,9 +369,14 @@ void name_the_stuck(void)
 	push_own_children();
 	for (size_t i = first; i < nfound; i++) {
 		const char *why = why_stuck(found[i]);
-		if (why)
-			complain("%d (%s): cannot be ended, left: %s", (int)found[i],
-				 command_of(found[i]), why);
+		char name[64];
+		struct proc p;
+
+		if (!why)
+			continue;
+		snprintf(name, sizeof name, "%s", command_of(found[i]));
+		complain("%d (%s): cannot be ended, left%s: %s", (int)found[i], name,
+			 (read_proc(found[i], &p) && is_zombie(&p)) ? " as a zombie" : "", why);
 	}
 	nfound = first;
 }

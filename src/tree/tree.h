@@ -26,8 +26,8 @@ size_t signal_tree(int sig);
 /* SIGKILLs our own children. */
 void kill_children(void);
 
-/* Whether all that is left, after that, may stay for ever: we may not signal it, it waits
- * in the kernel, or it is dead and its tracer does not wait for it. */
+/* Whether all that is left, when nobody has died of it for long, may stay for ever: we may
+ * not signal it, it waits in the kernel, or its tracer keeps it. */
 bool is_stuck(void);
 
 /* Says who that is. */
