@@ -93,7 +93,8 @@ static void note_first_message(struct session *s)
 	if (opt.drop_launcher)
 		tell(s, CONTROL_FIRST_MESSAGE);
 	s->server_sent_message = true;
-	if (!s->from_server.judge && !s->from_server.traffic && !is_tracing())
+	if (!s->from_server.judge && !s->from_server.noise_aside && !s->from_server.traffic &&
+	    !is_tracing())
 		pass_unseen(&s->out);
 }
 

@@ -128,12 +128,13 @@ static enum flow splice_step(struct lane *l)
 
 void decide_rest(struct lane *l)
 {
-	l->cut = l->looked = l->end;
-	l->to = &l->out;
-	if (!l->lines)
-		return;
-	l->to = l->lines->whole ? NULL : &l->out;
+	l->to = l->lines && l->lines->whole ? NULL : &l->out;
 	l->pending = UNDECIDED;
+	for (; l->short_of && l->looked < l->end; l->to = &l->aside)
+		l->looked +=
+			read_line(l->lines, l->buffer->bytes + l->looked, l->end - l->looked, true);
+	l->short_of = false;
+	l->cut = l->looked = l->end;
 }
 
 void put_in_front(struct lane *l, const char *bytes, size_t n)
@@ -175,7 +176,8 @@ const struct end *waited_for(const struct lane *l)
 /* Whether there are lines in the buffer that are still to be looked at, or sent on. */
 static bool has_unseen(const struct lane *l)
 {
-	return l->lines && l->buffer && (l->looked < l->end || l->pending != UNDECIDED);
+	return l->lines && l->buffer &&
+	       ((l->looked < l->end && !l->short_of) || l->pending != UNDECIDED);
 }
 
 /* One read behind what the lane holds, of which nothing is decided. */
@@ -216,6 +218,7 @@ static enum flow fill(struct lane *l)
 	if (l->lines && l->lines->traffic)
 		l->lines->traffic->bytes += (uint64_t)n;
 	l->end += (size_t)n;
+	l->short_of = false;
 	l->large = l->end == most;
 	if (l->buffer->touched < l->end)
 		l->buffer->touched = l->end;
@@ -233,8 +236,12 @@ static void look(struct lane *l)
 		l->cut = l->looked;
 	l->pending = UNDECIDED;
 	while (l->looked < l->end && l->pending == UNDECIDED) {
-		l->looked += read_line(l->lines, l->buffer->bytes + l->looked, l->end - l->looked,
-				       l->end - l->start == CHUNK);
+		size_t n = read_line(l->lines, l->buffer->bytes + l->looked, l->end - l->looked,
+				     l->cut == l->start && l->end - l->start == CHUNK);
+		l->looked += n;
+		l->short_of = n == 0;
+		if (l->short_of)
+			break;
 		enum route route = l->lines->route;
 		if (route == UNDECIDED)
 			break;

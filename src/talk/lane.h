@@ -29,6 +29,7 @@ struct lane {
 	/* In the buffer: from start to cut is what is to be written, to end what has
 	 * been read.  From cut to looked the lines are still undecided about. */
 	size_t start, cut, looked, end;
+	bool short_of;        /* to tell where what follows goes takes more of it */
 	struct lines *lines;  /* NULL: bytes pass unseen */
 	const struct end *to; /* where the lines want it; NULL: nowhere */
 	enum route pending;   /* of what is looked at, and goes another way than what is cut */

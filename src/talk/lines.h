@@ -6,6 +6,7 @@
 
 #include "../sight/stats.h"
 #include "message.h"
+#include "noise.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,8 @@ struct lines {
 	char *part;              /* PART_MAX bytes, for a line that is not over; NULL: not kept */
 	size_t size;             /* of such a line, which may be larger */
 	enum route route;        /* of the line, as far as it is known */
+	bool noise_aside;        /* what is no message goes aside, whatever the judge says */
+	enum sort sort;          /* of the line, if so */
 	bool whole;              /* half a line at the end goes nowhere */
 	bool ended;              /* so is the line that is just over, without an end of its own */
 
@@ -48,7 +51,8 @@ void keep_parts(struct lines *s);
 void listen_to(struct lines *s, void (*listener)(struct lines *, const char *, size_t));
 
 /* Reads on in N BYTES, up to the end of a line at most, and says in s->route where that
- * goes.  FULL: there is no room for more.  Returns how many bytes it read. */
+ * goes.  FULL: there is no room for more.  Returns how many bytes it read; 0: it takes
+ * more to tell where they go. */
 size_t read_line(struct lines *s, const char *bytes, size_t n, bool full);
 
 /* There is no more to come: what has been read of a line is all there is. */
