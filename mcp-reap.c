@@ -81,6 +81,7 @@ static void begin_watching(struct session *s)
 	begin_stats();
 	watch_lines(&s->from_client, "client", client_traffic());
 	watch_lines(&s->from_server, "server", server_traffic());
+	watch_stderr(&s->from_stderr);
 	begin_talk(&s->from_client, &s->from_server);
 }
 
@@ -89,8 +90,8 @@ static void begin_watching(struct session *s)
 static void close_the_rest(const struct session *s)
 {
 	int kept_stderr = opt.idle_stop >= 0 ? keep_stderr() : -1;
-	int keep[] = {s->signals,   s->control,  s->in.out.fd,
-		      s->out.in.fd, kept_stderr, trace_descriptor()};
+	int keep[] = {s->signals,   s->control,  s->in.out.fd,      s->out.in.fd,
+		      s->err.in.fd, kept_stderr, trace_descriptor()};
 
 	close_all_but(STDERR_FILENO + 1, keep, sizeof keep / sizeof *keep);
 }
@@ -102,15 +103,15 @@ static void take_stdio(struct session *s)
 	s->in.lines = are_watched(&s->from_client) ? &s->from_client : NULL;
 	choose_way(&s->in);
 	s->out.out = client_end(STDOUT_FILENO, O_WRONLY);
-	if (opt.json_only)
-		s->out.aside = stderr_end();
+	if (opt.json_only || is_tracing())
+		s->out.aside = s->err.aside = stderr_end();
 	else
 		own_description(STDERR_FILENO, O_WRONLY);
 }
 
 int main(int argc, char **argv)
 {
-	struct session s = {.status = EXIT_OURS, .control = -1};
+	struct session s = {.status = EXIT_OURS, .control = -1, .err.in.fd = -1, .err.out.fd = -1};
 
 	self.start = now();
 	self.command = parse_options(argc, argv);
@@ -138,6 +139,9 @@ int main(int argc, char **argv)
 
 	end_lines(&s.from_client);
 	end_lines(&s.from_server);
+	end_lines(&s.from_stderr);
+	say_loss(&s.out);
+	say_loss(&s.err);
 	event("done status=%d seconds=%.3f", final_status(&s), (double)(now() - self.start) / 1000);
 	say_stats(final_status(&s));
 	leave(&s);

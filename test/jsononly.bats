@@ -289,6 +289,36 @@ stderr_to_pipe() {
 	nothing_left
 }
 
+@test "noise that nobody reads does not hold a message" {
+	local i
+	stderr_to_pipe -g 60 -- sh -c 'head -c 300000 /dev/zero | tr "\\0" x; echo; while read -r line; do echo "noise $line"; echo "{\"id\":$line}"; done'
+	for i in 1 2 3; do
+		say "$i"
+		await grep -qx "{\"id\":$i}" out
+	done
+	close_stdin
+	ended
+	[[ $STATUS == 0 ]]
+	nothing_left
+}
+
+@test "noise that is read again after it was dropped comes whole, and the loss is said once" {
+	local i
+	stderr_to_pipe -g 60 -- sh -c 'head -c 300000 /dev/zero | tr "\\0" x; echo; while read -r line; do echo "noise $line"; echo "{\"id\":$line}"; done'
+	say 1
+	await has '"id":1'
+	cat <&"$ERRORS" >got 2>/dev/null 3>&- 7>&- 8<&- &
+	SPARE+=("$!")
+	for i in 2 3 4; do
+		await eval '(($(wc -c <got) >= 65536))'
+		say "$i"
+		await has "noise $i$" got
+	done
+	close_stdin
+	ended
+	(($(grep -c 'bytes for it were dropped' got) == 1))
+}
+
 @test "a stderr that is closed takes the noise, and nothing else is lost" {
 	lines noise '{"a":1}' noise '{"a":2}'
 	mcp_reap -j -g 60 -- cat lines </dev/null >out 2>&-

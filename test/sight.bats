@@ -636,3 +636,72 @@ readme() {
 	exec {slow}<&-
 	cmp messages <(printf %s "$output")
 }
+
+# What the server writes to stderr.
+
+@test "the trace has the server's stderr line by line, and it is passed on" {
+	mcp_reap -t trace -- sh -c 'echo one >&2; printf "two\\nthree" >&2' </dev/null >out 2>err
+	[[ $(<err) == $'one\ntwo\nthree' && ! -s out ]]
+	(($(grep -c '"from":"stderr"' trace) == 3))
+	has '"from":"stderr","text":"one"}$' trace
+	has '"from":"stderr","text":"two"}$' trace
+	has '"from":"stderr","text":"three"}$' trace
+	nothing_left
+}
+
+@test "JSON on stderr is text in the trace, not a message" {
+	mcp_reap -t trace -- sh -c 'echo "{\"method\":\"x\"}" >&2' </dev/null 2>err
+	[[ $(<err) == '{"method":"x"}' ]]
+	has '"from":"stderr","text":"{\\"method\\":\\"x\\"}"}$' trace
+}
+
+@test "the last thing that a server says before it dies is in the trace, before done" {
+	mcp_reap -t trace -- sh -c 'seq 5000 >&2; echo reason >&2; kill -KILL $$' </dev/null 2>err || :
+	[[ $(tail -n 1 err) == reason ]]
+	(($(grep -c '"from":"stderr"' trace) == 5001))
+	[[ $(tail -n 1 trace) == *'"event":"done"'* ]]
+}
+
+@test "a traced stderr that nobody reads holds neither the server nor a message nor the end, and is in the trace" {
+	mkfifo full
+	exec 6<>full
+	MCP_REAP_TEST=$MARK "$MCP_REAP" -t trace -- sh -c 'seq 50000 >&2; cat' <in >out 2>&6 3>&- 6>&- 7>&- 8<&- 9>tree &
+	SHIM=$!
+	exec 7>in
+	say line
+	await has '^line$'
+	close_stdin
+	ended
+	nothing_left
+	exec 6>&-
+	[[ $STATUS == 0 ]]
+	(($(grep -c '"from":"stderr"' trace) == 50000))
+	(($(grep -c '"event":"stderr-stalled"' trace) == 1))
+}
+
+@test "somebody outside of the tree who holds the server's stderr does not hold the session" {
+	start -t trace -- "$FIX/server" echo ready
+	await has '^ready '
+	{ exec sleep 300 2>"/proc/$(server_pid)/fd/2"; } <&- >&- 3>&- 7>&- 8<&- &
+	SPARE+=("$!")
+	await eval '[[ $(readlink "/proc/${SPARE[0]}/fd/2") == pipe:* ]]'
+	close_stdin
+	ended
+	[[ $STATUS == 0 ]]
+	nothing_left
+}
+
+@test "a server that closes its stderr goes on" {
+	start -t trace -- sh -c 'exec 2>&-; exec cat'
+	say line
+	await has '^line$'
+	close_stdin
+	ended
+	[[ $STATUS == 0 ]]
+}
+
+@test "without --trace the server has the client's stderr itself" {
+	start -s -- "$FIX/server" echo ready
+	await has '^ready '
+	[[ $(readlink "/proc/$(server_pid)/fd/2") == "$PWD/err" ]]
+}

@@ -55,6 +55,7 @@ void fall_asleep(struct session *s)
 		return;
 	}
 	begin_lines(&s->from_server);
+	begin_lines(&s->from_stderr);
 	event("idle-stop memory=%lld", (long long)s->memory * 1024);
 	count_idle_stop(s->memory);
 	prctl(PR_SET_NAME, NAME_IDLE);

@@ -2,8 +2,11 @@
 #define _GNU_SOURCE
 #include "lane.h"
 
+#include "../base/clock.h"
 #include "../base/fd.h"
 #include "../base/memory.h"
+#include "../base/say.h"
+#include "../sight/event.h"
 #include "lines.h"
 
 #include <errno.h>
@@ -18,14 +21,15 @@
 #include <unistd.h>
 
 enum {
-	CHUNK = 65536, /* bytes: a pipe's capacity */
-	TURN = 16,     /* chunks, before the other direction gets its turn */
-	BUFFERS = 2,   /* one a lane, at most */
+	CHUNK = 65536,   /* bytes: a pipe's capacity */
+	TURN = 16,       /* chunks, before the other direction gets its turn */
+	BUFFERS = 3,     /* one a lane, at most */
+	PATIENCE = 1000, /* ms, for a stderr that takes nothing */
 };
 
 /*
  * Where the bytes of a lane are from its read to its write.  A lane has one only
- * while it holds bytes, so most often both use the first, and one page of it,
+ * while it holds bytes, so most often all use the first, and one page of it,
  * this header included.  All zeroes is an empty one.
  */
 struct buffer {
@@ -42,7 +46,9 @@ static struct buffer buffers[BUFFERS];
 
 static void hold_buffer(struct lane *l)
 {
-	l->buffer = buffers[0].in_use ? &buffers[1] : &buffers[0];
+	l->buffer = buffers;
+	while (l->buffer->in_use)
+		l->buffer++;
 	l->buffer->in_use = true;
 	l->start = l->cut = l->looked = l->end = 0;
 }
@@ -173,6 +179,43 @@ const struct end *waited_for(const struct lane *l)
 	return l->full && l->lines ? l->to : &l->out;
 }
 
+int aside_timeout(const struct lane *l)
+{
+	return l->full && waited_for(l) == &l->aside ? until(l->aside_until) : -1;
+}
+
+void say_loss(struct lane *l)
+{
+	if (l->lost == 0 || l->loss_said || !ready(l->aside.fd, POLLOUT))
+		return;
+	l->loss_said = true;
+	complain("stderr: it was not read: %llu bytes for it were dropped",
+		 (unsigned long long)l->lost);
+}
+
+/* Aside takes nothing now of what is cut.  Returns whether that is dropped: noise waits once so
+ * long as PATIENCE, and no more until aside has taken some. */
+static bool drop_aside(struct lane *l)
+{
+	if (!l->aside_until)
+		l->aside_until = now() + PATIENCE;
+	if (!l->aside_stalled && now() < l->aside_until)
+		return false;
+	if (l->lost == 0)
+		event("stderr-stalled");
+	l->aside_stalled = true;
+	l->lost += l->cut - l->start;
+	return true;
+}
+
+/* Aside has taken all that was cut. */
+static void note_taken_aside(struct lane *l)
+{
+	l->aside_until = 0;
+	l->aside_stalled = false;
+	say_loss(l);
+}
+
 /* Whether there are lines in the buffer that are still to be looked at, or sent on. */
 static bool has_unseen(const struct lane *l)
 {
@@ -275,8 +318,13 @@ static enum flow copy_step(struct lane *l)
 	if (to && to->fd >= 0)
 		n = give(to, l->buffer->bytes + l->start, size);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-		l->full = true;
-		return FLOW_WAIT;
+		if (to != &l->aside || !drop_aside(l)) {
+			l->full = true;
+			return FLOW_WAIT;
+		}
+		n = (ssize_t)size;
+	} else if (n == (ssize_t)size && to == &l->aside) {
+		note_taken_aside(l);
 	}
 	if (n < 0) {
 		if (to == &l->out) {

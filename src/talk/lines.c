@@ -29,7 +29,8 @@ static void trace_line(struct lines *s, const char *line, size_t size)
 	const unsigned deep = 256; /* jq(1)'s */
 	const struct json *j = &s->message.reader;
 
-	trace_message(s->from, line, size, s->message.json && !j->half_pair && j->deepest <= deep);
+	trace_message(s->from, line, size,
+		      !s->text && s->message.json && !j->half_pair && j->deepest <= deep);
 }
 
 void watch_lines(struct lines *s, const char *from, struct traffic *traffic)
@@ -40,6 +41,20 @@ void watch_lines(struct lines *s, const char *from, struct traffic *traffic)
 		keep_parts(s);
 		listen_to(s, trace_line);
 	}
+}
+
+static enum route send_aside(struct lines *s, bool full)
+{
+	(void)s;
+	(void)full;
+	return ASIDE;
+}
+
+void watch_stderr(struct lines *s)
+{
+	watch_lines(s, "stderr", NULL);
+	s->text = true;
+	s->judge = send_aside;
 }
 
 bool are_watched(const struct lines *s)

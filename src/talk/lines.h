@@ -22,6 +22,7 @@ struct lines {
 	char *part;              /* PART_MAX bytes, for a line that is not over; NULL: not kept */
 	size_t size;             /* of such a line, which may be larger */
 	enum route route;        /* of the line, as far as it is known */
+	bool text;               /* no messages, whatever they look like */
 	bool noise_aside;        /* what is no message goes aside, whatever the judge says */
 	enum sort sort;          /* of the line, if so */
 	bool whole;              /* half a line at the end goes nowhere */
@@ -40,6 +41,9 @@ enum { PART_MAX = 65536 };
 
 /* Begins with the lines FROM a side: has them traced, and counted in TRAFFIC. */
 void watch_lines(struct lines *s, const char *from, struct traffic *traffic);
+
+/* Begins with the lines of the server's stderr, which all go aside: has them traced. */
+void watch_stderr(struct lines *s);
 
 /* Whether anybody looks at them. */
 bool are_watched(const struct lines *s);
