@@ -60,7 +60,9 @@
 #include "src/tree/tree.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* Descriptors 0, 1 and 2 that are closed would be taken by our pipes.  For the
@@ -70,6 +72,21 @@ static void reserve_stdio(void)
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_CLOEXEC) < 0)
 			fail("/dev/null");
+}
+
+/* What is made of packets would lose their bounds, and a part of one for which there is too little
+ * room.  A pipe's end to read from does not tell: packets pass whole. */
+static void refuse_packets(int fd, const char *what)
+{
+	int type, flags = fcntl(fd, F_GETFL);
+	socklen_t size = sizeof type;
+
+	if (is_pipe(fd) ? flags >= 0 && flags & O_DIRECT
+			: getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+				  type != SOCK_STREAM) {
+		complain("%s: it is made of packets: a stream is needed", what);
+		exit(EXIT_OURS);
+	}
 }
 
 /* Looks at what passes as far as the options ask for it; else bytes pass unseen. */
@@ -120,6 +137,8 @@ int main(int argc, char **argv)
 	reserve_stdio();
 	if (opt.list)
 		list_sessions();
+	refuse_packets(STDIN_FILENO, "stdin");
+	refuse_packets(STDOUT_FILENO, "stdout");
 	self.shim = getpid();
 	begin_watching(&s);
 	s.signals = take_signals();

@@ -226,8 +226,10 @@ static bool has_unseen(const struct lane *l)
 /* One read behind what the lane holds, of which nothing is decided. */
 static enum flow fill(struct lane *l)
 {
-	/* Small messages are copied even from pipe to pipe: it takes less time. */
-	size_t most = l->splice ? KEPT : CHUNK;
+	/* Small messages are copied even from pipe to pipe: it takes less time.  There is always
+	 * room for a PIPE_BUF, or a pipe of packets (O_DIRECT), which the end to read from does
+	 * not tell of, would cut one. */
+	size_t most = l->splice ? PIPE_BUF : CHUNK;
 
 	if (l->held)
 		return FLOW_WAIT;
@@ -280,7 +282,7 @@ static void look(struct lane *l)
 	l->pending = UNDECIDED;
 	while (l->looked < l->end && l->pending == UNDECIDED) {
 		size_t n = read_line(l->lines, l->buffer->bytes + l->looked, l->end - l->looked,
-				     l->cut == l->start && l->end - l->start == CHUNK);
+				     l->cut == l->start && l->end - l->start > CHUNK - PIPE_BUF);
 		l->looked += n;
 		l->short_of = n == 0;
 		if (l->short_of)

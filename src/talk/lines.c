@@ -30,7 +30,8 @@ static void trace_line(struct lines *s, const char *line, size_t size)
 	const struct json *j = &s->message.reader;
 
 	trace_message(s->from, line, size,
-		      !s->text && s->message.json && !j->half_pair && j->deepest <= deep);
+		      !s->text && s->message.json && !j->half_pair && j->deepest <= deep,
+		      s->route == NOWHERE ? "swallowed" : NULL);
 }
 
 void watch_lines(struct lines *s, const char *from, struct traffic *traffic)
