@@ -7,7 +7,7 @@ SRC = mcp-reap.c $(wildcard src/*/*.c)
 HEADERS = $(wildcard src/*/*.h)
 # Bound before the fork, symbols cost the two processes one page between them.
 LINK = -Wl,-z,relro -Wl,-z,now
-COMPILE = $(CC) -std=gnu11 $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(LINK) $(LDFLAGS)
+COMPILE = $(CC) -std=gnu11 $(WARNINGS) -D_FILE_OFFSET_BITS=64 $(CPPFLAGS) $(CFLAGS) $(LINK) $(LDFLAGS)
 
 DESTDIR =
 PREFIX = /usr/local

@@ -60,7 +60,9 @@
 #include "src/tree/tree.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* Descriptors 0, 1 and 2 that are closed would be taken by our pipes.  For the
@@ -72,6 +74,21 @@ static void reserve_stdio(void)
 			fail("/dev/null");
 }
 
+/* What is made of packets would lose their bounds, and a part of one for which there is too little
+ * room.  A pipe's end to read from does not tell: packets pass whole. */
+static void refuse_packets(int fd, const char *what)
+{
+	int type, flags = fcntl(fd, F_GETFL);
+	socklen_t size = sizeof type;
+
+	if (is_pipe(fd) ? flags >= 0 && flags & O_DIRECT
+			: getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+				  type != SOCK_STREAM) {
+		complain("%s: it is made of packets: a stream is needed", what);
+		exit(EXIT_OURS);
+	}
+}
+
 /* Looks at what passes as far as the options ask for it; else bytes pass unseen. */
 static void begin_watching(struct session *s)
 {
@@ -81,6 +98,7 @@ static void begin_watching(struct session *s)
 	begin_stats();
 	watch_lines(&s->from_client, "client", client_traffic());
 	watch_lines(&s->from_server, "server", server_traffic());
+	watch_stderr(&s->from_stderr);
 	begin_talk(&s->from_client, &s->from_server);
 }
 
@@ -89,8 +107,8 @@ static void begin_watching(struct session *s)
 static void close_the_rest(const struct session *s)
 {
 	int kept_stderr = opt.idle_stop >= 0 ? keep_stderr() : -1;
-	int keep[] = {s->signals,   s->control,  s->in.out.fd,
-		      s->out.in.fd, kept_stderr, trace_descriptor()};
+	int keep[] = {s->signals,   s->control,  s->in.out.fd,      s->out.in.fd,
+		      s->err.in.fd, kept_stderr, trace_descriptor()};
 
 	close_all_but(STDERR_FILENO + 1, keep, sizeof keep / sizeof *keep);
 }
@@ -102,15 +120,15 @@ static void take_stdio(struct session *s)
 	s->in.lines = are_watched(&s->from_client) ? &s->from_client : NULL;
 	choose_way(&s->in);
 	s->out.out = client_end(STDOUT_FILENO, O_WRONLY);
-	if (opt.json_only)
-		s->out.aside = stderr_end();
+	if (opt.json_only || is_tracing())
+		s->out.aside = s->err.aside = stderr_end();
 	else
 		own_description(STDERR_FILENO, O_WRONLY);
 }
 
 int main(int argc, char **argv)
 {
-	struct session s = {.status = EXIT_OURS, .control = -1};
+	struct session s = {.status = EXIT_OURS, .control = -1, .err.in.fd = -1, .err.out.fd = -1};
 
 	self.start = now();
 	self.command = parse_options(argc, argv);
@@ -119,6 +137,8 @@ int main(int argc, char **argv)
 	reserve_stdio();
 	if (opt.list)
 		list_sessions();
+	refuse_packets(STDIN_FILENO, "stdin");
+	refuse_packets(STDOUT_FILENO, "stdout");
 	self.shim = getpid();
 	begin_watching(&s);
 	s.signals = take_signals();
@@ -138,6 +158,9 @@ int main(int argc, char **argv)
 
 	end_lines(&s.from_client);
 	end_lines(&s.from_server);
+	end_lines(&s.from_stderr);
+	say_loss(&s.out);
+	say_loss(&s.err);
 	event("done status=%d seconds=%.3f", final_status(&s), (double)(now() - self.start) / 1000);
 	say_stats(final_status(&s));
 	leave(&s);

@@ -8,7 +8,7 @@ function __mcp_reap_command
             case --
                 set -e words[1]
                 break
-            case --grace --kill-after --idle-stop --trace
+            case --grace --kill-after --idle-stop --trace --trace-max
                 set -e words[1]
             case '--*'
             case '-*g' '-*k' '-*i' '-*t'
@@ -45,6 +45,7 @@ complete -c mcp-reap -n __mcp_reap_no_command -s v -l verbose -d 'Say on stderr 
 complete -c mcp-reap -n __mcp_reap_no_command -s s -l stats -d 'Say on stderr at the end what the session was'
 complete -c mcp-reap -n __mcp_reap_no_command -l stats=json -d 'The same, as JSON'
 complete -c mcp-reap -n __mcp_reap_no_command -s t -l trace -r -F -d 'Write all messages to a file'
+complete -c mcp-reap -n __mcp_reap_no_command -l trace-max -x -d 'Keep that file and the one before at about this size'
 complete -c mcp-reap -n __mcp_reap_no_command -s L -l list -d 'Show the sessions that run on this host'
 complete -c mcp-reap -n __mcp_reap_no_command -l list=json -d 'The same, as JSON'
 complete -c mcp-reap -n __mcp_reap_no_command -s h -l help -d 'Show a summary of the options'

@@ -1418,3 +1418,13 @@ works_through() {
 	say '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 	await eval '(($(grep -c ping out) == 2))'
 }
+
+@test "the trace marks what is replayed to a new server, and what the client does not get" {
+	session -i 100ms -t trace --
+	hello
+	await asleep
+	ask 1
+	(($(grep -c '"from":"client","replayed":true,.*"method":"initialize"' trace) == 1))
+	(($(grep -c '"from":"client","replayed":true,.*"method":"notifications/initialized"' trace) == 1))
+	(($(grep -c '"from":"server","swallowed":true,' trace) == 1))
+}

@@ -6,6 +6,9 @@
 load helper
 load mcp
 
+# How a line begins that is a message.
+MESSAGE='^[[:blank:]]*(\[[[:blank:]]*)?\{[[:blank:]]*["}]'
+
 # parted [COMMAND...]: what a server writes, the file `lines`, comes out as it should: in `want.out` and `want.err`.
 parted() {
 	local code=0
@@ -17,18 +20,18 @@ parted() {
 	return "$code"
 }
 
-# lines TEXT...: these, with a newline behind each; those that begin with a bracket are for stdout.
+# lines TEXT...: these, with a newline behind each; those that begin as a message does are for stdout.
 lines() {
 	printf '%s\n' "$@" >lines
-	grep '^[[:blank:]]*[[{]' lines >want.out || :
-	grep -v '^[[:blank:]]*[[{]' lines >want.err || :
+	grep -E "$MESSAGE" lines >want.out || :
+	grep -vE "$MESSAGE" lines >want.err || :
 }
 
 # many: thousands of lines of all kinds and lengths, the same each time.
 many() {
 	awk 'BEGIN {
 		srand(1)
-		split("{|[|npm warn|  {|\t[|}|  noise {|\"{\"|0|:{|<html>|\033[1m{", begin, "|")
+		split("{\"a\":|[{\"a\":|npm warn|  { \"a\":|\t[ {}|}|  noise {|\"{\"|0|:{|<html>|\033[1m{", begin, "|")
 		for (i = 0; i < 20000; i++) {
 			line = begin[1 + int(rand() * 12)] " line " i " "
 			for (j = int(rand() * rand() * 60); j > 0; j--)
@@ -39,8 +42,8 @@ many() {
 			print line
 		}
 	}' >lines
-	grep '^[[:blank:]]*[[{]' lines >want.out
-	grep -v '^[[:blank:]]*[[{]' lines >want.err
+	grep -E "$MESSAGE" lines >want.out
+	grep -vE "$MESSAGE" lines >want.err
 	[[ -s want.out && -s want.err ]]
 }
 
@@ -50,13 +53,74 @@ many() {
 }
 
 @test "blanks in front do not matter" {
-	lines '  {"a":1}' $'\t[1]' $' \t {"a":2}' '  noise' $'\tnoise {"a":1}' ' "a"'
+	lines '  {"a":1}' $'\t[{"a":1}]' $' \t { "a":2}' $'{\t}' '[ { "a":3}]' '  noise' $'\tnoise {"a":1}' ' "a"'
 	parted
 }
 
 @test "brackets in the middle of a line do not matter" {
 	lines 'server: {"a":1}' 'a[1]' '{"a":"noise"}' '{ broken JSON' '[also broken'
 	parted
+}
+
+@test "noise that begins as JSON does goes to stderr" {
+	lines '[dotenv@17.2.3] injecting env (0) from .env' '[INFO] ready' '[2026-11-26 10:00:00] up' '[1]' '[]' \
+		'{ level: 3 }' '{level:3}' "{ 'a': 1 }" "[ 'a', 'b' ]" '[ { a: 1 } ]' '{{}}' '{"a":1}'
+	parted
+}
+
+@test "blank lines are noise" {
+	lines '' '{"a":1}' '   ' $'\t' $'\r' '{"a":2}' ''
+	parted
+}
+
+@test "an object that is printed over several lines is noise, line by line" {
+	lines '{' '  level: 3,' '  name: {' "    a: [ 'b' ]" '  }' '}' '{"a":1}' '[' '  {' '    a: 1' '  }' ']' '{ ' '[ ' '[ {'
+	parted
+}
+
+@test "a byte order mark is cut off, wherever the bytes are cut" {
+	local size
+	printf '\xef\xbb\xbf{"id":1}\n\xef\xbb\xbfnoise\n\xef\xbb\xbf\n\xef\xbbx\n{"id":2}\n\xef\xbb' >lines
+	printf '{"id":1}\n{"id":2}\n' >want.out
+	printf '\xef\xbb\xbf\xef\xbb\xbfnoise\n\xef\xbb\xbf\n\xef\xbbx\n\xef\xbb' >want.err
+	for size in 1 2 3 4 1000; do
+		parted dd if=lines bs="$size" status=none
+		again
+	done
+}
+
+@test "text that is glued to a message is cut off, and the message comes, wherever the bytes are cut" {
+	local size
+	printf '%s' $'Loading... {"jsonrpc":"2.0","id":1}\n' $'\e]0;npm\a{"jsonrpc" : "2.0"}\n' \
+		$'{"json{"jsonrpc":2}\n' $'a{"resul{"result":{"a":"{"}}\n' $'x{"method":1}{"method":"y"}\n' $'{ level: 3 }{"jsonrpc":1}\n' >lines
+	printf 'a\0b{"jsonrpc":3}\nlast{"jsonrp' >>lines
+	printf '%s' $'{"jsonrpc":"2.0","id":1}\n' $'{"jsonrpc" : "2.0"}\n' \
+		$'{"json{"jsonrpc":2}\n' $'{"result":{"a":"{"}}\n' $'{"method":"y"}\n' $'{"jsonrpc":1}\n' >want.out
+	printf '{"jsonrpc":3}\n' >>want.out
+	printf '%s' 'Loading... ' $'\e]0;npm\a' 'a{"resul' 'x{"method":1}' '{ level: 3 }' >want.err
+	printf 'a\0blast{"jsonrp' >>want.err
+	for size in 1 2 7 1000; do
+		parted dd if=lines bs="$size" status=none
+		again
+	done
+}
+
+# again: another session in the same test.
+again() {
+	exec 8<&-
+	exec 9<>tree
+	exec 8<tree 9>&-
+}
+
+@test "what may yet be a message is not held for ever when the server exits" {
+	local text
+	for text in '{' '[' '[{' '  ' '{ '; do
+		printf '%s' "$text" >lines
+		: >want.out
+		cp lines want.err
+		parted
+		again
+	done
 }
 
 @test "without --json-only every line goes to stdout" {
@@ -76,19 +140,17 @@ many() {
 	many
 	head -n 3000 lines >some
 	mv some lines
-	grep '^[[:blank:]]*[[{]' lines >want.out
-	grep -v '^[[:blank:]]*[[{]' lines >want.err
+	grep -E "$MESSAGE" lines >want.out
+	grep -vE "$MESSAGE" lines >want.err
 	for size in 1 7 4095; do
 		parted dd if=lines bs="$size" status=none
-		exec 8<&-
-		exec 9<>tree
-		exec 8<tree 9>&-
+		again
 	done
 }
 
 @test "lines of 10 MB of both kinds come whole" {
 	{
-		printf '{'
+		printf '{"'
 		head -c 10000000 /dev/zero | tr '\0' '{'
 		printf '\nn'
 		head -c 10000000 /dev/zero | tr '\0' '{'
@@ -225,6 +287,36 @@ stderr_to_pipe() {
 	close_stdin
 	ended
 	nothing_left
+}
+
+@test "noise that nobody reads does not hold a message" {
+	local i
+	stderr_to_pipe -g 60 -- sh -c 'head -c 300000 /dev/zero | tr "\\0" x; echo; while read -r line; do echo "noise $line"; echo "{\"id\":$line}"; done'
+	for i in 1 2 3; do
+		say "$i"
+		await grep -qx "{\"id\":$i}" out
+	done
+	close_stdin
+	ended
+	[[ $STATUS == 0 ]]
+	nothing_left
+}
+
+@test "noise that is read again after it was dropped comes whole, and the loss is said once" {
+	local i
+	stderr_to_pipe -g 60 -- sh -c 'head -c 300000 /dev/zero | tr "\\0" x; echo; while read -r line; do echo "noise $line"; echo "{\"id\":$line}"; done'
+	say 1
+	await has '"id":1'
+	cat <&"$ERRORS" >got 2>/dev/null 3>&- 7>&- 8<&- &
+	SPARE+=("$!")
+	for i in 2 3 4; do
+		await eval '(($(wc -c <got) >= 65536))'
+		say "$i"
+		await has "noise $i$" got
+	done
+	close_stdin
+	ended
+	(($(grep -c 'bytes for it were dropped' got) == 1))
 }
 
 @test "a stderr that is closed takes the noise, and nothing else is lost" {

@@ -385,3 +385,55 @@ both_ways_denied() {
 	run stream -w 1:20M -r 2:20M -- "$FIX/deny" "$1" -- "$MCP_REAP" -g 60 -- "$FIX/stream" -w 2:20M -r 1:20M
 	verdict
 }
+
+# packets KIND NAME...: mcp-reap refuses such a stdin, or stdout.
+packets() {
+	need python3
+	python3 - "$MCP_REAP" "$@" 3>&- 7>&- 8<&- <<-'EOF'
+		import os, socket, subprocess, sys
+		program, kind, *names = sys.argv[1:]
+		for name in names:
+		    if kind == "pipe":
+		        ours, given = os.pipe2(os.O_DIRECT)
+		    else:
+		        a, b = socket.socketpair(socket.AF_UNIX, getattr(socket, kind))
+		        given = a.fileno()
+		    stdio = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, name: given}
+		    done = subprocess.run([program, "--", "true"], stderr=subprocess.PIPE, **stdio)
+		    said = done.stderr.decode()
+		    assert done.returncode == 125, done
+		    assert said == "mcp-reap: %s: it is made of packets: a stream is needed\n" % name, said
+	EOF
+}
+
+@test "a pipe of packets is refused as stdout" {
+	packets pipe stdout
+}
+
+@test "a socket of packets is refused" {
+	packets SOCK_SEQPACKET stdin stdout
+	packets SOCK_DGRAM stdin stdout
+}
+
+@test "from a pipe of packets every one comes whole, watched or not" {
+	need python3
+	local option
+	for option in '' -s '-t trace' '-i 60'; do
+		# shellcheck disable=SC2086
+		python3 - "$MCP_REAP" $option 3>&- 7>&- 8<&- <<-'EOF'
+			import os, subprocess, sys
+			ours, theirs = os.pipe2(os.O_DIRECT)
+			sent = b""
+			child = subprocess.Popen([*sys.argv[1:], "--", "cat"], stdin=ours, stdout=open("got", "wb"), stderr=subprocess.DEVNULL)
+			os.close(ours)
+			for size in (4096, 1, 4095, 4073, 100) * 50:
+			    packet = bytes([97 + size % 26]) * size
+			    sent += packet
+			    assert os.write(theirs, packet) == size
+			os.close(theirs)
+			child.wait()
+			got = open("got", "rb").read()
+			assert got == sent, (len(got), len(sent))
+		EOF
+	done
+}

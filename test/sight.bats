@@ -636,3 +636,166 @@ readme() {
 	exec {slow}<&-
 	cmp messages <(printf %s "$output")
 }
+
+# What the server writes to stderr.
+
+@test "the trace has the server's stderr line by line, and it is passed on" {
+	mcp_reap -t trace -- sh -c 'echo one >&2; printf "two\\nthree" >&2' </dev/null >out 2>err
+	[[ $(<err) == $'one\ntwo\nthree' && ! -s out ]]
+	(($(grep -c '"from":"stderr"' trace) == 3))
+	has '"from":"stderr","text":"one"}$' trace
+	has '"from":"stderr","text":"two"}$' trace
+	has '"from":"stderr","text":"three"}$' trace
+	nothing_left
+}
+
+@test "JSON on stderr is text in the trace, not a message" {
+	mcp_reap -t trace -- sh -c 'echo "{\"method\":\"x\"}" >&2' </dev/null 2>err
+	[[ $(<err) == '{"method":"x"}' ]]
+	has '"from":"stderr","text":"{\\"method\\":\\"x\\"}"}$' trace
+}
+
+@test "the last thing that a server says before it dies is in the trace, before done" {
+	mcp_reap -t trace -- sh -c 'seq 5000 >&2; echo reason >&2; kill -KILL $$' </dev/null 2>err || :
+	[[ $(tail -n 1 err) == reason ]]
+	(($(grep -c '"from":"stderr"' trace) == 5001))
+	[[ $(tail -n 1 trace) == *'"event":"done"'* ]]
+}
+
+@test "a traced stderr that nobody reads holds neither the server nor a message nor the end, and is in the trace" {
+	mkfifo full
+	exec 6<>full
+	MCP_REAP_TEST=$MARK "$MCP_REAP" -t trace -- sh -c 'seq 50000 >&2; cat' <in >out 2>&6 3>&- 6>&- 7>&- 8<&- 9>tree &
+	SHIM=$!
+	exec 7>in
+	say line
+	await has '^line$'
+	close_stdin
+	ended
+	nothing_left
+	exec 6>&-
+	[[ $STATUS == 0 ]]
+	(($(grep -c '"from":"stderr"' trace) == 50000))
+	(($(grep -c '"event":"stderr-stalled"' trace) == 1))
+}
+
+@test "somebody outside of the tree who holds the server's stderr does not hold the session" {
+	start -t trace -- "$FIX/server" echo ready
+	await has '^ready '
+	{ exec sleep 300 2>"/proc/$(server_pid)/fd/2"; } <&- >&- 3>&- 7>&- 8<&- &
+	SPARE+=("$!")
+	await eval '[[ $(readlink "/proc/${SPARE[0]}/fd/2") == pipe:* ]]'
+	close_stdin
+	ended
+	[[ $STATUS == 0 ]]
+	nothing_left
+}
+
+@test "a server that closes its stderr goes on" {
+	start -t trace -- sh -c 'exec 2>&-; exec cat'
+	say line
+	await has '^line$'
+	close_stdin
+	ended
+	[[ $STATUS == 0 ]]
+}
+
+@test "without --trace the server has the client's stderr itself" {
+	start -s -- "$FIX/server" echo ready
+	await has '^ready '
+	[[ $(readlink "/proc/$(server_pid)/fd/2") == "$PWD/err" ]]
+}
+
+# What the trace is written to.
+
+@test "another user's FIFO is not traced to" {
+	need_that root test "$EUID" = 0
+	mkfifo theirs
+	chown 65534 theirs
+	exec 6<>theirs
+	run -0 --separate-stderr mcp_reap -t theirs -- true </dev/null 6>&-
+	exec 6>&-
+	[[ $stderr == 'mcp-reap: trace: theirs: belongs to another user: no more is traced' ]]
+}
+
+@test "another user's symbolic link is not followed, our own ones are" {
+	need_that root test "$EUID" = 0
+	mkdir below
+	: >ours
+	ln -s "$PWD/ours" theirs
+	ln -s theirs again
+	chown -h 65534 theirs
+	for link in theirs again; do
+		run -0 --separate-stderr mcp_reap -t "$link" -- true </dev/null
+		[[ $stderr == "mcp-reap: trace: $link: is a symbolic link of another user's: no more is traced" && ! -s ours ]]
+	done
+	ln -s ../ours below/link
+	ln -s "$PWD/below/link" mine
+	mcp_reap -t mine -- true </dev/null
+	has '"event":"done"' ours
+	ln -s loop loop
+	run -0 --separate-stderr mcp_reap -t loop -- true </dev/null
+	[[ $stderr == 'mcp-reap: trace: loop: Too many levels of symbolic links: no more is traced' ]]
+}
+
+@test "/dev/stderr and /proc/self/fd can be traced to" {
+	mcp_reap -t /dev/stderr -- true </dev/null 2>err
+	has '"event":"done"' err
+	mcp_reap -t /proc/self/fd/2 -- true </dev/null 2>err
+	has '"event":"done"' err
+}
+
+@test "a record that is cut by a full disk is not glued to another session's next one" {
+	need jq
+	start -t trace -- cat
+	await has '"event":"server"' trace
+	head -c 3000 /dev/zero | tr '\0' x >message
+	run bash -c 'ulimit -f 2; exec "$@"' - "$MCP_REAP" -t trace -- cat <message 2>&1 3>&- 7>&- 8<&-
+	say after
+	await has '^after$'
+	close_stdin
+	ended
+	jq -es 'any(.text == "after")' trace
+}
+
+@test "--trace-max keeps a file and the one before, and sessions that share it lose no record" {
+	need jq
+	local i pids=()
+	for i in 1 2 3 4; do
+		for ((n = 0; n < 400; n++)); do echo "session $i line $n"; done >"lines.$i"
+	done
+	for i in 1 2 3 4; do
+		mcp_reap -t trace --trace-max=300K -- cat <"lines.$i" >"out.$i" 3>&- &
+		pids+=("$!")
+	done
+	wait "${pids[@]}"
+	[[ -e trace.1 && ! -e trace.2 ]]
+	(($(stat -c %s trace.1) < 320000))
+	jq -r 'select(.from == "client").text' trace.1 trace | sort >got
+	sort lines.? | cmp - got
+}
+
+@test "--trace-max: a file that has gone on is no larger" {
+	seq 3000 >lines
+	mcp_reap -t trace --trace-max=20k -- cat <lines >out 2>err && return 1
+	mcp_reap -t trace --trace-max=20K -- cat <lines >out
+	cmp lines out
+	(($(cat trace trace.1 | wc -c) < 60000))
+	tail -n 1 trace | grep '"event":"done"'
+}
+
+# Names that would write to the terminal.
+
+@test "-v, --stats and --list show no C1 control, no bidi override, and no broken UTF-8" {
+	local name=$'a\xc2\x9b31m\xe2\x80\xaeb\xff\xe2\x81\xa6c\xc3\xa9'
+	cp "$(command -v cat)" "./$name"
+	start -v -s -- "./$name"
+	await has 'event\|server' err
+	"$MCP_REAP" --list 3>&- >list
+	close_stdin
+	ended
+	for file in err list; do
+		grep -q $'a??31m???b????c\xc3\xa9' "$file"
+		run ! grep -qP '\x9b|\xff' "$file"
+	done
+}

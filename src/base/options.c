@@ -35,6 +35,7 @@ static const char usage[] =
 	"  -s, --stats[=json]         say on stderr at the end what the session was\n"
 	"  -t, --trace=FILE           write all messages to FILE, as JSON Lines; -: to\n"
 	"                               stderr; %p in FILE is our process's number\n"
+	"      --trace-max=SIZE       keep FILE at about SIZE, and the one before as FILE.1\n"
 	"  -L, --list[=json]          show the sessions that run on this host\n"
 	"  -h, --help                 show this help and exit\n"
 	"  -V, --version              show the version and exit\n"
@@ -43,6 +44,9 @@ static const char usage[] =
 	"Options in the environment's MCP_REAP_OPTIONS are read first.\n"
 	"Exit status: COMMAND's; 128+N if signal N ended it; 125 if mcp-reap failed,\n"
 	"126 if COMMAND cannot be run, 127 if it is not found.\n";
+
+/* Options without a letter. */
+enum { TRACE_MAX = 256 };
 
 /* clang-format off */
 static const char short_options[] = "+:g:k:i:ljxovst:LhV";
@@ -57,6 +61,7 @@ static const struct option long_options[] = {
 	{"verbose",        no_argument,       NULL, 'v'},
 	{"stats",          optional_argument, NULL, 's'},
 	{"trace",          required_argument, NULL, 't'},
+	{"trace-max",      required_argument, NULL, TRACE_MAX},
 	{"list",           optional_argument, NULL, 'L'},
 	{"help",           no_argument,       NULL, 'h'},
 	{"version",        no_argument,       NULL, 'V'},
@@ -109,6 +114,25 @@ static int64_t parse_duration(const char *option, const char *value)
 		}
 	}
 	refuse("--%s: '%s': not a duration", option, value);
+}
+
+/* Bytes: a whole number, with K, M or G behind it. */
+static int64_t parse_size(const char *option, const char *value)
+{
+	static const char units[] = "KMG";
+	const int64_t most = INT64_C(1) << 50;
+	const char *unit = value, *known;
+	int64_t size = 0;
+
+	for (; isdigit((unsigned char)*unit) && size <= most; unit++)
+		size = size * 10 + (*unit - '0');
+	if (unit > value && *unit && (known = strchr(units, *unit)) && !unit[1] && size <= most) {
+		size <<= 10 * (known - units + 1);
+		unit++;
+	}
+	if (unit == value || *unit || size <= 0 || size > most << 10)
+		refuse("--%s: '%s': not a size", option, value);
+	return size;
 }
 
 /* Whether VALUE, which OPTION need not have, asks for JSON. */
@@ -172,6 +196,9 @@ static void parse_words(int argc, char **argv)
 			if (!*optarg)
 				refuse("--trace: '': not a file");
 			opt.trace = optarg;
+			break;
+		case TRACE_MAX:
+			opt.trace_max = parse_size("trace-max", optarg);
 			break;
 		case 'L':
 			opt.list = true;

@@ -19,6 +19,7 @@ extern struct options {
 	bool outlive_parent;
 	bool verbose;
 	const char *trace; /* a file's name; NULL: none */
+	int64_t trace_max; /* bytes of that file; 0: any number */
 	bool stats;
 	bool list;
 	bool json; /* for what --stats or --list says */

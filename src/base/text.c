@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -64,9 +65,28 @@ void add_json(struct text *t, const char *s, size_t n)
 	add(t, "\"", 1);
 }
 
+/* Whether the character C of LENGTH bytes is a control or turns the direction of text: C0,
+ * U+0080 to 9F, 061C, 200E and F, 202A to E, 2066 to 9. */
+static bool is_dangerous(const unsigned char *c, size_t length)
+{
+	if (length == 1)
+		return iscntrl(*c);
+	if (length == 2)
+		return (c[0] == 0xc2 && c[1] < 0xa0) || (c[0] == 0xd8 && c[1] == 0x9c);
+	return length == 3 && c[0] == 0xe2 &&
+	       ((c[1] == 0x80 &&
+		 (c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xaa && c[2] <= 0xae))) ||
+		(c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+}
+
 void defuse(char *s, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (iscntrl((unsigned char)s[i]))
-			s[i] = '?';
+	for (size_t i = 0, length; i < n; i += length) {
+		length = utf8_length(s + i, n - i);
+		if (length > 0 && !is_dangerous((const unsigned char *)s + i, length))
+			continue;
+		if (length == 0)
+			length = 1;
+		memset(s + i, '?', length);
+	}
 }

@@ -23,7 +23,7 @@ void add_json(struct text *t, const char *s, size_t n);
 size_t utf8_length(const char *s, size_t n);
 
 /* Names of files and processes are other people's: what could move a terminal's
- * cursor or begin a line becomes '?'. */
+ * cursor, begin a line or turn one around becomes '?', and so does what is no UTF-8. */
 void defuse(char *s, size_t n);
 
 #endif

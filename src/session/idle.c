@@ -8,12 +8,14 @@
 #include "../base/say.h"
 #include "../sight/event.h"
 #include "../sight/stats.h"
+#include "../sight/trace.h"
 #include "../talk/talk.h"
 #include "../tree/tree.h"
 #include "ending.h"
 #include "reaper.h"
 
 #include <poll.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -55,6 +57,7 @@ void fall_asleep(struct session *s)
 		return;
 	}
 	begin_lines(&s->from_server);
+	begin_lines(&s->from_stderr);
 	event("idle-stop memory=%lld", (long long)s->memory * 1024);
 	count_idle_stop(s->memory);
 	prctl(PR_SET_NAME, NAME_IDLE);
@@ -83,6 +86,10 @@ static void replay(struct session *s, enum kept_line from, enum kept_line to)
 	const char *lines = kept_lines(from, to, &size);
 
 	put_in_front(&s->in, lines, size);
+	for (const char *line = lines, *end; is_tracing() && line < lines + size; line = end + 1) {
+		end = memchr(line, '\n', (size_t)(lines + size - line));
+		trace_message("client", line, (size_t)(end - line), true, "replayed");
+	}
 }
 
 static void go_on(struct session *s)

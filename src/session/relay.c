@@ -87,13 +87,28 @@ void pump_output(struct session *s)
 	}
 }
 
+/* A turn is more than a pipe holds: once the tree is gone, what comes after one is not of the
+ * server's. */
+void pump_errors(struct session *s)
+{
+	struct lane *l = &s->err;
+	enum flow flow = pump(l);
+
+	if (flow != FLOW_IN_ENDED &&
+	    (s->reaper || l->buffer || (flow != FLOW_MORE && ready(l->in.fd, POLLIN))))
+		return;
+	end_lines(&s->from_stderr);
+	shut(&l->in.fd);
+}
+
 /* For --drop-launcher; with nothing else to look for, the bytes pass unseen. */
 static void note_first_message(struct session *s)
 {
 	if (opt.drop_launcher)
 		tell(s, CONTROL_FIRST_MESSAGE);
 	s->server_sent_message = true;
-	if (!s->from_server.judge && !s->from_server.traffic && !is_tracing())
+	if (!s->from_server.judge && !s->from_server.noise_aside && !s->from_server.traffic &&
+	    !is_tracing())
 		pass_unseen(&s->out);
 }
 
@@ -114,9 +129,15 @@ void relay_output(struct session *s, int in, int out)
 	if (out & (POLLERR | POLLHUP | POLLNVAL) && waited_for(&s->out) == &s->out.out) {
 		errno = EPIPE;
 		lose_output(s);
-	} else if (in || out) {
+	} else if (in || out || aside_timeout(&s->out) == 0) {
 		pump_output(s);
 	}
 	if (!s->server_sent_message && has_server_spoken())
 		note_first_message(s);
+}
+
+void relay_errors(struct session *s, int in, int out)
+{
+	if (in || out || aside_timeout(&s->err) == 0)
+		pump_errors(s);
 }

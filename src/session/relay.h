@@ -10,6 +10,10 @@
 void relay_input(struct session *s, int in, int out);
 void relay_output(struct session *s, int in, int out);
 
+/* The same for the server's stderr, if it is traced. */
+void pump_errors(struct session *s);
+void relay_errors(struct session *s, int in, int out);
+
 /* Moves what there is now. */
 void pump_input(struct session *s);
 void pump_output(struct session *s);

@@ -5,6 +5,7 @@
 #include "../base/options.h"
 #include "../base/say.h"
 #include "../base/self.h"
+#include "../sight/trace.h"
 #include "signals.h"
 
 #include <errno.h>
@@ -24,6 +25,9 @@ void make_pipes(struct pipes *p)
 {
 	if (pipe2(p->control, O_CLOEXEC) < 0 || pipe2(p->input, O_CLOEXEC) < 0 ||
 	    pipe2(p->output, O_CLOEXEC) < 0)
+		fail("pipe");
+	p->errors[0] = p->errors[1] = -1;
+	if (is_tracing() && pipe2(p->errors, O_CLOEXEC) < 0)
 		fail("pipe");
 }
 
@@ -48,7 +52,8 @@ __attribute__((noreturn)) static void exec_server(const struct pipes *p, pid_t r
 	setpgid(0, 0);
 	if (dup2(p->input[0], STDIN_FILENO) < 0 || dup2(p->output[1], STDOUT_FILENO) < 0)
 		fail("dup2");
-	if (kept_stderr >= 0 && dup2(kept_stderr, STDERR_FILENO) < 0)
+	int errors = p->errors[1] >= 0 ? p->errors[1] : kept_stderr;
+	if (errors >= 0 && dup2(errors, STDERR_FILENO) < 0)
 		fail("dup2");
 	if (opt.no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		fail("no-new-privs");

@@ -10,6 +10,7 @@ struct pipes {
 	int control[2]; /* shim to reaper */
 	int input[2];   /* shim to server's stdin */
 	int output[2];  /* server's stdout to shim */
+	int errors[2];  /* server's stderr to shim, if it is traced; else -1 */
 };
 
 /* Exits where there are none. */

@@ -13,7 +13,8 @@
 struct session {
 	struct lane in;  /* client to server */
 	struct lane out; /* server to client */
-	struct lines from_client, from_server;
+	struct lane err; /* the server's stderr to ours, if it is traced */
+	struct lines from_client, from_server, from_stderr;
 	int control; /* the pipe to the reaper; -1: none (more) */
 	int signals; /* a signalfd */
 

@@ -58,8 +58,11 @@ void start_server(struct session *s, int client)
 	s->in.out = server_end(pipes.input[1]);
 	s->out.in = server_end(pipes.output[0]);
 	s->out.lines = are_watched(&s->from_server) ? &s->from_server : NULL;
-	s->out.aside.fd = STDERR_FILENO; /* given up behind the last server, perhaps */
 	choose_way(&s->out);
+	if (pipes.errors[0] >= 0)
+		s->err.in = server_end(pipes.errors[0]);
+	s->err.lines = &s->from_stderr;
+	shut(&pipes.errors[1]);
 	fcntl(s->control, F_SETFL, O_NONBLOCK);
 	shut(&client);
 	shut(&pipes.control[0]);
@@ -96,6 +99,8 @@ static void lose_reaper(struct session *s, int status)
 		finish_input(s);
 	if (s->out.in.fd >= 0)
 		pump_output(s);
+	if (s->err.in.fd >= 0)
+		pump_errors(s);
 }
 
 /* One of our children is dead, or stopped; returns false if there is none. */
@@ -172,11 +177,17 @@ static void read_signals(struct session *s)
 /* Whether the session is over, but for output that nobody takes. */
 static bool may_give_up(const struct session *s)
 {
-	return !s->reaper && (s->forced || waited_for(&s->out) != &s->out.out);
+	return !s->reaper && s->forced;
+}
+
+/* The sooner of two timeouts of poll(2)'s. */
+static int sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
 /* poll(2)'s timeout: none while nothing ends, but for one after a large message. */
-static int shim_timeout(const struct session *s)
+static int session_timeout(const struct session *s)
 {
 	if (may_give_up(s))
 		return until(s->progress + STUCK_MAX);
@@ -184,7 +195,12 @@ static int shim_timeout(const struct session *s)
 		return s->unread_poll;
 	int timeout = awaits_idleness(s) ? until(s->active + opt.idle_stop) : -1;
 
-	return has_memory_to_give_back() && (timeout < 0 || timeout > MOMENT) ? MOMENT : timeout;
+	return sooner(timeout, has_memory_to_give_back() ? MOMENT : -1);
+}
+
+static int shim_timeout(const struct session *s)
+{
+	return sooner(session_timeout(s), sooner(aside_timeout(&s->out), aside_timeout(&s->err)));
 }
 
 /* While messages pass, --stats has a look at the tree now and then. */
@@ -208,15 +224,17 @@ static struct pollfd watched(const struct end *e, bool waited_for, short events)
 }
 
 /* What poll(2) looks at. */
-enum { SIGNALS, IN_IN, IN_OUT, OUT_IN, OUT_OUT, N };
+enum { SIGNALS, IN_IN, IN_OUT, OUT_IN, OUT_OUT, ERR_IN, ERR_OUT, N };
 
-/* Both lanes get their turn. */
+/* Each lane gets its turn. */
 static void relay(struct session *s, const struct pollfd *fds)
 {
 	if (s->out.in.fd >= 0)
 		relay_output(s, fds[OUT_IN].revents, fds[OUT_OUT].revents);
 	if (s->in.in.fd >= 0)
 		relay_input(s, fds[IN_IN].revents, fds[IN_OUT].revents);
+	if (s->err.in.fd >= 0)
+		relay_errors(s, fds[ERR_IN].revents, fds[ERR_OUT].revents);
 }
 
 /* The server is stopped: its client has a message for one, or ends the session. */
@@ -250,7 +268,7 @@ static void give_up_restoring(struct session *s, const char *why)
 
 static bool is_over(const struct session *s)
 {
-	return s->server == STOPPED ? s->over : !s->reaper && s->out.in.fd < 0;
+	return s->server == STOPPED ? s->over : !s->reaper && s->out.in.fd < 0 && s->err.in.fd < 0;
 }
 
 void relay_session(struct session *s)
@@ -262,6 +280,8 @@ void relay_session(struct session *s)
 			[IN_OUT] = watched(&s->in.out, s->in.full, POLLOUT),
 			[OUT_IN] = watched(&s->out.in, !s->out.full, POLLIN),
 			[OUT_OUT] = watched(waited_for(&s->out), s->out.full, POLLOUT),
+			[ERR_IN] = watched(&s->err.in, true, POLLIN),
+			[ERR_OUT] = watched(&s->err.aside, true, POLLOUT),
 		};
 		/* A hang-up that is known, or will be when its turn comes, must
 		 * not wake us again and again. */
@@ -272,6 +292,7 @@ void relay_session(struct session *s)
 			fds[IN_OUT].fd = -1;
 		if (s->out.full)
 			fds[OUT_IN].fd = -1;
+		fds[s->err.full ? ERR_IN : ERR_OUT].fd = -1;
 
 		int n = wait_for(fds, N, shim_timeout(s));
 		if (n < 0)
@@ -298,13 +319,9 @@ void relay_session(struct session *s)
 			await_reading(s);
 		if (awaits_idleness(s) && now() >= s->active + opt.idle_stop)
 			stop_server(s);
-		if (may_give_up(s) && now() >= s->progress + STUCK_MAX) {
-			if (s->forced)
-				break;
-			s->out.aside.fd = -1; /* what follows may be for stdout */
-			pump_output(s);
-		}
-		if (s->server == GOING_DOWN && !s->reaper && s->out.in.fd < 0) {
+		if (may_give_up(s) && now() >= s->progress + STUCK_MAX)
+			break;
+		if (s->server == GOING_DOWN && !s->reaper && s->out.in.fd < 0 && s->err.in.fd < 0) {
 			fall_asleep(s);
 			if (s->server != STOPPED)
 				break;

@@ -14,10 +14,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,12 +28,15 @@ enum {
 	RECORD = 6 * TRACED + 1024, /* \u00xx, and what is around */
 	LARGE = 16384,              /* bytes, given back until the next large message */
 	PATIENCE = 1000,            /* ms, for a reader of the trace */
+	LINKS_MAX = 8,              /* from link to link */
 };
 
 static struct {
 	int fd;       /* -1: none */
 	char *record; /* RECORD bytes */
 	bool *failed; /* shared by both processes */
+	bool limited; /* a file that --trace-max is for */
+	char path[PATH_MAX];
 } trace = {.fd = -1};
 
 bool is_tracing(void)
@@ -53,12 +59,29 @@ static void stop_trace(const char *why)
 	trace.fd = -1;
 }
 
+/*
+ * Cuts off the N bytes that are at the trace's end of a record for which there was no room, or
+ * the next one of another session would be glued to it.  What another session has written
+ * behind them stays, as there is a newline to come then.  None can between the look and the cut
+ * unless the disk has room again in that very moment.
+ */
+static void take_back(size_t n)
+{
+	struct stat st;
+	off_t end = lseek(trace.fd, 0, SEEK_CUR);
+
+	if (fstat(trace.fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == end &&
+	    end >= (off_t)n && ftruncate(trace.fd, end - (off_t)n) < 0)
+		return; /* then a line is broken */
+}
+
 /* Writes T to the trace, in one write if that is possible at all.  A reader that
  * does not take it is waited for once, so long as PATIENCE. */
 static void write_trace(const struct text *t)
 {
 	const char *bytes = t->bytes;
 	size_t left = t->length;
+	bool in_part = false;
 	int64_t deadline = 0;
 
 	if (*trace.failed)
@@ -68,7 +91,12 @@ static void write_trace(const struct text *t)
 		if (n > 0) {
 			bytes += n;
 			left -= (size_t)n;
+			in_part = left > 0;
 		} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+			int error = errno;
+			if (in_part)
+				take_back(t->length - left);
+			errno = error;
 			stop_trace(n ? strerror(errno) : "nothing could be written");
 		} else if (errno == EAGAIN) {
 			struct pollfd p = {.fd = trace.fd, .events = POLLOUT};
@@ -80,11 +108,44 @@ static void write_trace(const struct text *t)
 	}
 }
 
+static void open_path(void);
+
+/*
+ * Begins a new file once the trace is as large as it may be; the one before becomes FILE.1.
+ *
+ * Why no record is lost, whoever shares the file: it is renamed by the holder of its lock only,
+ * who has seen under the lock that FILE is still it, so nobody renames the new one in its place.
+ * The lock is the process's, as our two share an open file description.  Who has the old one open
+ * sees here, before its next record, that it is full, and goes on in the new one; a record that
+ * was on its way meanwhile is in FILE.1.  Nobody waits: who does not get the lock writes once more
+ * to the file that it has.
+ */
+static void limit_trace(void)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct stat file, named;
+	char old[PATH_MAX + 2];
+
+	if (!trace.limited || trace.fd < 0 || fstat(trace.fd, &file) < 0 ||
+	    file.st_size < opt.trace_max || fcntl(trace.fd, F_SETLK, &lock) < 0)
+		return;
+	snprintf(old, sizeof old, "%s.1", trace.path);
+	if (lstat(trace.path, &named) == 0 && named.st_dev == file.st_dev &&
+	    named.st_ino == file.st_ino && rename(trace.path, old) < 0) {
+		stop_trace(strerror(errno));
+		return;
+	}
+	close(trace.fd); /* and the lock is open */
+	open_path();
+}
+
 /* Begins a record: the time and the session. */
 static struct text begin_record(void)
 {
 	struct text t = {trace.record, RECORD, 0};
 	struct timespec now_is;
+
+	limit_trace();
 
 	clock_gettime(CLOCK_REALTIME, &now_is);
 	/* gmtime(3) would read the time zone's file.  Days are counted in years
@@ -102,12 +163,14 @@ static struct text begin_record(void)
 	return t;
 }
 
-void trace_message(const char *from, const char *s, size_t length, bool json)
+void trace_message(const char *from, const char *s, size_t length, bool json, const char *mark)
 {
 	size_t n = length < TRACED ? length : TRACED;
 	struct text t = begin_record();
 
 	addf(&t, "\"from\":\"%s\",", from);
+	if (mark)
+		addf(&t, "\"%s\":true,", mark);
 	if (n == length && json) {
 		addf(&t, "\"message\":");
 		add(&t, s, n);
@@ -193,7 +256,8 @@ static void look_at_trace(const char *path, const struct stat *file)
 		stop_trace("is the session's stdout");
 	} else if (S_ISREG(file->st_mode) && is_file_of(file, STDIN_FILENO)) {
 		stop_trace("is the session's stdin");
-	} else if (S_ISREG(file->st_mode) && file->st_uid != geteuid()) {
+	} else if ((S_ISREG(file->st_mode) || (S_ISFIFO(file->st_mode) && has_name(trace.fd))) &&
+		   file->st_uid != geteuid()) {
 		stop_trace("belongs to another user");
 	} else if (S_ISREG(file->st_mode) && file->st_size > 0) {
 		int fd = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
@@ -203,14 +267,70 @@ static void look_at_trace(const char *path, const struct stat *file)
 	}
 }
 
-/* Opens the file that is to be traced to.  Without it the session goes on. */
+/* Puts into PATH, PATH_MAX bytes, what the symbolic link of that name says.  Returns false, and
+ * stops the trace, if it is another user's, who could choose what we write to; IS_MAGIC: it is
+ * one of /proc's, which only the kernel can follow. */
+static bool follow_link(char *path, bool *is_magic)
+{
+	char target[PATH_MAX];
+	struct stat st;
+	struct statfs fs;
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : readlinkat(fd, "", target, sizeof target - 1);
+	bool known = n >= 0 && fstat(fd, &st) == 0 && fstatfs(fd, &fs) == 0;
+
+	shut(&fd);
+	if (!known || (st.st_uid != geteuid() && st.st_uid != 0)) {
+		stop_trace(known ? "is a symbolic link of another user's" : strerror(ELOOP));
+		return false;
+	}
+	*is_magic = fs.f_type == PROC_SUPER_MAGIC;
+	const char *slash = *target == '/' ? NULL : strrchr(path, '/');
+	size_t kept = slash && n > 0 && *target != '/' ? (size_t)(slash + 1 - path) : 0;
+	if (*is_magic)
+		return true;
+	if (kept + (size_t)n >= PATH_MAX) {
+		stop_trace(strerror(ENAMETOOLONG));
+		return false;
+	}
+	memcpy(path + kept, target, (size_t)n);
+	path[kept + (size_t)n] = '\0';
+	return true;
+}
+
+/* Opens trace.path, which becomes the file's own where it is a link. */
+static void open_path(void)
+{
+	/* O_NONBLOCK: a FIFO that nobody reads is an error. */
+	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	struct stat file;
+	bool is_magic = false;
+
+	trace.fd = open(trace.path, flags | O_NOFOLLOW, 0600);
+	for (int links = 0; trace.fd < 0 && errno == ELOOP && links < LINKS_MAX; links++) {
+		if (!follow_link(trace.path, &is_magic))
+			return;
+		trace.fd = open(trace.path, is_magic ? flags : flags | O_NOFOLLOW, 0600);
+	}
+	if (trace.fd >= 0 && trace.fd <= STDERR_FILENO) { /* stdio is closed by now */
+		int fd = fcntl(trace.fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		shut(&trace.fd);
+		trace.fd = fd;
+	}
+	if (trace.fd < 0) {
+		stop_trace(errno == ENXIO ? "nobody reads it" : strerror(errno));
+	} else if (fstat(trace.fd, &file) == 0) {
+		trace.limited = opt.trace_max > 0 && S_ISREG(file.st_mode) && !is_magic;
+		look_at_trace(trace.path, &file);
+	}
+}
+
 void open_trace(void)
 {
-	struct stat file;
+	struct text t = {trace.path, sizeof trace.path - 1, 0};
 
 	trace.record = map_memory(RECORD, MAP_PRIVATE);
 	trace.failed = map_memory(sizeof *trace.failed, MAP_SHARED);
-	struct text t = {trace.record, PATH_MAX - 1, 0};
 	if (strcmp(opt.trace, "-") == 0) {
 		trace.fd = STDERR_FILENO;
 		return;
@@ -223,12 +343,5 @@ void open_trace(void)
 			add(&t, from, 1);
 		}
 	}
-	t.bytes[t.length] = '\0';
-	/* O_NONBLOCK: a FIFO that nobody reads is an error. */
-	trace.fd = open(t.bytes, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-			0600);
-	if (trace.fd < 0)
-		stop_trace(errno == ENXIO ? "nobody reads it" : strerror(errno));
-	else if (fstat(trace.fd, &file) == 0)
-		look_at_trace(t.bytes, &file);
+	open_path();
 }

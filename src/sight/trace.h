@@ -20,8 +20,9 @@ bool is_tracing(void);
 int trace_descriptor(void);
 
 /* Writes the record of a message, of whose LENGTH bytes S has at least the first
- * TRACED.  FROM: "client" or "server"; JSON: whether it is one JSON text. */
-void trace_message(const char *from, const char *s, size_t length, bool json);
+ * TRACED.  FROM: "client", "server" or "stderr"; JSON: whether it is one JSON text;
+ * MARK: a member that is true of it, NULL: none. */
+void trace_message(const char *from, const char *s, size_t length, bool json, const char *mark);
 
 /* Writes the record of an event that -v has as LINE: "event key=value ...". */
 void trace_event(const char *line);

@@ -2,8 +2,11 @@
 #define _GNU_SOURCE
 #include "lane.h"
 
+#include "../base/clock.h"
 #include "../base/fd.h"
 #include "../base/memory.h"
+#include "../base/say.h"
+#include "../sight/event.h"
 #include "lines.h"
 
 #include <errno.h>
@@ -18,14 +21,15 @@
 #include <unistd.h>
 
 enum {
-	CHUNK = 65536, /* bytes: a pipe's capacity */
-	TURN = 16,     /* chunks, before the other direction gets its turn */
-	BUFFERS = 2,   /* one a lane, at most */
+	CHUNK = 65536,   /* bytes: a pipe's capacity */
+	TURN = 16,       /* chunks, before the other direction gets its turn */
+	BUFFERS = 3,     /* one a lane, at most */
+	PATIENCE = 1000, /* ms, for a stderr that takes nothing */
 };
 
 /*
  * Where the bytes of a lane are from its read to its write.  A lane has one only
- * while it holds bytes, so most often both use the first, and one page of it,
+ * while it holds bytes, so most often all use the first, and one page of it,
  * this header included.  All zeroes is an empty one.
  */
 struct buffer {
@@ -42,7 +46,9 @@ static struct buffer buffers[BUFFERS];
 
 static void hold_buffer(struct lane *l)
 {
-	l->buffer = buffers[0].in_use ? &buffers[1] : &buffers[0];
+	l->buffer = buffers;
+	while (l->buffer->in_use)
+		l->buffer++;
 	l->buffer->in_use = true;
 	l->start = l->cut = l->looked = l->end = 0;
 }
@@ -128,12 +134,13 @@ static enum flow splice_step(struct lane *l)
 
 void decide_rest(struct lane *l)
 {
-	l->cut = l->looked = l->end;
-	l->to = &l->out;
-	if (!l->lines)
-		return;
-	l->to = l->lines->whole ? NULL : &l->out;
+	l->to = l->lines && l->lines->whole ? NULL : &l->out;
 	l->pending = UNDECIDED;
+	for (; l->short_of && l->looked < l->end; l->to = &l->aside)
+		l->looked +=
+			read_line(l->lines, l->buffer->bytes + l->looked, l->end - l->looked, true);
+	l->short_of = false;
+	l->cut = l->looked = l->end;
 }
 
 void put_in_front(struct lane *l, const char *bytes, size_t n)
@@ -172,17 +179,57 @@ const struct end *waited_for(const struct lane *l)
 	return l->full && l->lines ? l->to : &l->out;
 }
 
+int aside_timeout(const struct lane *l)
+{
+	return l->full && waited_for(l) == &l->aside ? until(l->aside_until) : -1;
+}
+
+void say_loss(struct lane *l)
+{
+	if (l->lost == 0 || l->loss_said || !ready(l->aside.fd, POLLOUT))
+		return;
+	l->loss_said = true;
+	complain("stderr: it was not read: %llu bytes for it were dropped",
+		 (unsigned long long)l->lost);
+}
+
+/* Aside takes nothing now of what is cut.  Returns whether that is dropped: noise waits once so
+ * long as PATIENCE, and no more until aside has taken some. */
+static bool drop_aside(struct lane *l)
+{
+	if (!l->aside_until)
+		l->aside_until = now() + PATIENCE;
+	if (!l->aside_stalled && now() < l->aside_until)
+		return false;
+	if (l->lost == 0)
+		event("stderr-stalled");
+	l->aside_stalled = true;
+	l->lost += l->cut - l->start;
+	return true;
+}
+
+/* Aside has taken all that was cut. */
+static void note_taken_aside(struct lane *l)
+{
+	l->aside_until = 0;
+	l->aside_stalled = false;
+	say_loss(l);
+}
+
 /* Whether there are lines in the buffer that are still to be looked at, or sent on. */
 static bool has_unseen(const struct lane *l)
 {
-	return l->lines && l->buffer && (l->looked < l->end || l->pending != UNDECIDED);
+	return l->lines && l->buffer &&
+	       ((l->looked < l->end && !l->short_of) || l->pending != UNDECIDED);
 }
 
 /* One read behind what the lane holds, of which nothing is decided. */
 static enum flow fill(struct lane *l)
 {
-	/* Small messages are copied even from pipe to pipe: it takes less time. */
-	size_t most = l->splice ? KEPT : CHUNK;
+	/* Small messages are copied even from pipe to pipe: it takes less time.  There is always
+	 * room for a PIPE_BUF, or a pipe of packets (O_DIRECT), which the end to read from does
+	 * not tell of, would cut one. */
+	size_t most = l->splice ? PIPE_BUF : CHUNK;
 
 	if (l->held)
 		return FLOW_WAIT;
@@ -216,6 +263,7 @@ static enum flow fill(struct lane *l)
 	if (l->lines && l->lines->traffic)
 		l->lines->traffic->bytes += (uint64_t)n;
 	l->end += (size_t)n;
+	l->short_of = false;
 	l->large = l->end == most;
 	if (l->buffer->touched < l->end)
 		l->buffer->touched = l->end;
@@ -233,8 +281,12 @@ static void look(struct lane *l)
 		l->cut = l->looked;
 	l->pending = UNDECIDED;
 	while (l->looked < l->end && l->pending == UNDECIDED) {
-		l->looked += read_line(l->lines, l->buffer->bytes + l->looked, l->end - l->looked,
-				       l->end - l->start == CHUNK);
+		size_t n = read_line(l->lines, l->buffer->bytes + l->looked, l->end - l->looked,
+				     l->cut == l->start && l->end - l->start > CHUNK - PIPE_BUF);
+		l->looked += n;
+		l->short_of = n == 0;
+		if (l->short_of)
+			break;
 		enum route route = l->lines->route;
 		if (route == UNDECIDED)
 			break;
@@ -268,8 +320,13 @@ static enum flow copy_step(struct lane *l)
 	if (to && to->fd >= 0)
 		n = give(to, l->buffer->bytes + l->start, size);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-		l->full = true;
-		return FLOW_WAIT;
+		if (to != &l->aside || !drop_aside(l)) {
+			l->full = true;
+			return FLOW_WAIT;
+		}
+		n = (ssize_t)size;
+	} else if (n == (ssize_t)size && to == &l->aside) {
+		note_taken_aside(l);
 	}
 	if (n < 0) {
 		if (to == &l->out) {

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* One end of a lane, and what keeps us from waiting on it. */
 struct end {
@@ -29,10 +30,15 @@ struct lane {
 	/* In the buffer: from start to cut is what is to be written, to end what has
 	 * been read.  From cut to looked the lines are still undecided about. */
 	size_t start, cut, looked, end;
+	bool short_of;        /* to tell where what follows goes takes more of it */
 	struct lines *lines;  /* NULL: bytes pass unseen */
 	const struct end *to; /* where the lines want it; NULL: nowhere */
 	enum route pending;   /* of what is looked at, and goes another way than what is cut */
 	struct end aside;
+	int64_t aside_until; /* ms: how long what is cut waits for aside; 0: it does not */
+	bool aside_stalled;  /* it has waited that long */
+	uint64_t lost;       /* bytes that aside did not take in time */
+	bool loss_said;
 };
 
 /* What a turn of a lane came to.  WAIT: most likely there is nothing to do until
@@ -60,6 +66,12 @@ void pass_unseen(struct lane *l);
 
 /* Where the output that waits is to go. */
 const struct end *waited_for(const struct lane *l);
+
+/* ms until what waits for aside is dropped; -1: nothing does. */
+int aside_timeout(const struct lane *l);
+
+/* Says once that aside has lost something, as soon as it takes that. */
+void say_loss(struct lane *l);
 
 /* The client's end FD of a lane; ACCESS as for own_description. */
 struct end client_end(int fd, int access);

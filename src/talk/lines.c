@@ -29,7 +29,9 @@ static void trace_line(struct lines *s, const char *line, size_t size)
 	const unsigned deep = 256; /* jq(1)'s */
 	const struct json *j = &s->message.reader;
 
-	trace_message(s->from, line, size, s->message.json && !j->half_pair && j->deepest <= deep);
+	trace_message(s->from, line, size,
+		      !s->text && s->message.json && !j->half_pair && j->deepest <= deep,
+		      s->route == NOWHERE ? "swallowed" : NULL);
 }
 
 void watch_lines(struct lines *s, const char *from, struct traffic *traffic)
@@ -42,9 +44,23 @@ void watch_lines(struct lines *s, const char *from, struct traffic *traffic)
 	}
 }
 
+static enum route send_aside(struct lines *s, bool full)
+{
+	(void)s;
+	(void)full;
+	return ASIDE;
+}
+
+void watch_stderr(struct lines *s)
+{
+	watch_lines(s, "stderr", NULL);
+	s->text = true;
+	s->judge = send_aside;
+}
+
 bool are_watched(const struct lines *s)
 {
-	return s->traffic || s->judge || s->listeners[0];
+	return s->traffic || s->judge || s->noise_aside || s->listeners[0];
 }
 
 /* Adds the N BYTES of a line that is not over, or was not. */
@@ -74,10 +90,43 @@ static void tell_listeners(struct lines *s, const char *bytes, size_t n)
 	s->size = 0;
 }
 
+/* The line is over where something else begins. */
+static void cut_line(struct lines *s)
+{
+	read_message(&s->message, "\n", 1);
+	tell_listeners(s, "", 0);
+	s->route = UNDECIDED;
+}
+
+/* Sorts the N BYTES that come next, as read_line() does.  Returns how many are of that sort. */
+static size_t sort_next(struct lines *s, const char *bytes, size_t n, bool full)
+{
+	size_t size;
+	bool within = s->sort == NOISE;
+
+	s->sort = sort_bytes(bytes, n, within, full, &size);
+	if (s->sort == UNSORTED) {
+		s->sort = within ? NOISE : UNSORTED;
+		return 0;
+	}
+	if (within && s->sort == MESSAGE_LINE)
+		cut_line(s);
+	if (s->sort != MESSAGE_LINE)
+		s->route = ASIDE;
+	return size;
+}
+
 size_t read_line(struct lines *s, const char *bytes, size_t n, bool full)
 {
-	if (s->message.over)
+	if (s->message.over || s->sort == MARK) {
 		s->route = UNDECIDED;
+		s->sort = UNSORTED;
+	}
+	if (s->noise_aside && s->sort != MESSAGE_LINE) {
+		n = sort_next(s, bytes, n, full);
+		if (n == 0 || s->sort == MARK)
+			return n;
+	}
 	size_t read = read_message(&s->message, bytes, n);
 	if (s->route == UNDECIDED)
 		s->route = s->judge ? s->judge(s, full) : ON;
@@ -102,5 +151,6 @@ void begin_lines(struct lines *s)
 	begin_line(&s->message);
 	s->size = 0;
 	s->route = UNDECIDED;
+	s->sort = UNSORTED;
 	s->whole = s->ended = false;
 }

@@ -6,6 +6,7 @@
 
 #include "../sight/stats.h"
 #include "message.h"
+#include "noise.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,9 @@ struct lines {
 	char *part;              /* PART_MAX bytes, for a line that is not over; NULL: not kept */
 	size_t size;             /* of such a line, which may be larger */
 	enum route route;        /* of the line, as far as it is known */
+	bool text;               /* no messages, whatever they look like */
+	bool noise_aside;        /* what is no message goes aside, whatever the judge says */
+	enum sort sort;          /* of the line, if so */
 	bool whole;              /* half a line at the end goes nowhere */
 	bool ended;              /* so is the line that is just over, without an end of its own */
 
@@ -38,6 +42,9 @@ enum { PART_MAX = 65536 };
 /* Begins with the lines FROM a side: has them traced, and counted in TRAFFIC. */
 void watch_lines(struct lines *s, const char *from, struct traffic *traffic);
 
+/* Begins with the lines of the server's stderr, which all go aside: has them traced. */
+void watch_stderr(struct lines *s);
+
 /* Whether anybody looks at them. */
 bool are_watched(const struct lines *s);
 
@@ -48,7 +55,8 @@ void keep_parts(struct lines *s);
 void listen_to(struct lines *s, void (*listener)(struct lines *, const char *, size_t));
 
 /* Reads on in N BYTES, up to the end of a line at most, and says in s->route where that
- * goes.  FULL: there is no room for more.  Returns how many bytes it read. */
+ * goes.  FULL: there is no room for more.  Returns how many bytes it read; 0: it takes
+ * more to tell where they go. */
 size_t read_line(struct lines *s, const char *bytes, size_t n, bool full);
 
 /* There is no more to come: what has been read of a line is all there is. */

@@ -246,16 +246,11 @@ static bool awaits_any(void)
 	return false;
 }
 
-/* Where the line goes that the server is writing: for --json-only as soon as its
- * first byte is known; an answer that is for us, at its end. */
+/* Where the line goes that the server is writing: an answer that is for us, at its end. */
 static enum route judge(struct lines *s, bool full)
 {
 	const struct message *m = &s->message;
 
-	if (opt.json_only && m->first && m->first != '{' && m->first != '[' && m->first != '\n')
-		return ASIDE;
-	if (opt.json_only && !m->first)
-		return full ? ON : UNDECIDED;
 	if (m->over)
 		return answered_line(m) == KEPT_LINES ? ON : NOWHERE;
 	if (full) /* long before its end; of ours, only initialize's answer may be so long */
@@ -271,7 +266,8 @@ void begin_talk(struct lines *client, struct lines *server)
 		keep_parts(client);
 		listen_to(client, hear_client);
 	}
-	if (opt.idle_stop >= 0 || opt.json_only)
+	server->noise_aside = opt.json_only;
+	if (opt.idle_stop >= 0)
 		server->judge = judge;
 	if (opt.idle_stop >= 0 || opt.drop_launcher)
 		listen_to(server, hear_server);
