@@ -169,7 +169,7 @@ npm_of() {
 	if [[ ! -d $NPM ]]; then
 		mkdir -p "$BATS_FILE_TMPDIR/$package-$1"
 		echo '{}' >"$BATS_FILE_TMPDIR/$package-$1/package.json"
-		npm_config_offline=false npm install --prefix "$BATS_FILE_TMPDIR/$package-$1" --no-audit --no-fund --silent \
+		npm_config_offline=false npm install --allow-scripts=bun,deno,pnpm --prefix "$BATS_FILE_TMPDIR/$package-$1" --no-audit --no-fund --silent \
 			"$package@$1" >&2 3>&- 8>&-
 	fi
 }
@@ -185,8 +185,9 @@ by_npx() {
 in_tree() {
 	echo $(($(marked | wc -l) - 3))
 }
+# alone: of launchers and server, the server and its shell are left.
 alone() {
-	(($(in_tree) == 1))
+	(($(in_tree) == 2)) && has launcher-dropped err
 }
 
 # dropped: the session loses its launcher, goes on, and leaves nothing.
@@ -295,14 +296,31 @@ works_again() {
 	nothing_left
 }
 
-@test "pnpm dlx is left alone, and ends well" {
-	npm_of 9 pnpm
+@test "npm start and npm run are dropped" {
+	local how
 	use memory npx
-	export npm_config_offline=false
-	client one connect list gate:go "$CALL" close -- "$MCP_REAP" -v -l -- \
-		node "$NPM/bin/pnpm.cjs" --config.store-dir="$BATS_FILE_TMPDIR/pnpm" dlx "${COMMAND[@]:2}"
+	jq -n --arg server "$HERE/node_modules/.bin/mcp-server-memory" '{scripts: {start: $server, again: $server}}' >package.json
+	for how in start 'run again'; do
+		# shellcheck disable=SC2086 # the words are two
+		client one connect list gate:go "$CALL" close -- "$MCP_REAP" -v -j -l -- npm $how
+		await reported tools
+		await alone
+		: >go
+		succeeds
+		answered memory
+		rm go
+	done
+	nothing_left
+	(($(grep -c launcher-dropped err) == 2))
+}
+
+# stays_for REASON WORD...: the launcher that the words are is left alone, and the session ends well.
+stays_for() {
+	local reason=$1
+	shift
+	client one connect list gate:go "$CALL" close -- "$MCP_REAP" -v --drop-launcher=all -g 20 -- "$@"
 	await reported tools
-	await has 'launcher-kept' err
+	await has "launcher-kept .*reason=$reason" err
 	sleep 1
 	(($(in_tree) >= 2))
 	: >go
@@ -310,6 +328,66 @@ works_again() {
 	answered memory
 	nothing_left
 	run ! has launcher-dropped err
+	has 'done status=0' err
+}
+
+@test "pnpm dlx of pnpm 9 is left alone, and ends well" {
+	npm_of 9 pnpm
+	use memory npx
+	export npm_config_offline=false
+	stays_for guards node "$NPM/bin/pnpm.cjs" --config.store-dir="$BATS_FILE_TMPDIR/pnpm" dlx "${COMMAND[@]:2}"
+}
+
+@test "pnpm dlx of pnpm 12 is left alone, and ends well" {
+	npm_of 12 pnpm
+	use memory npx
+	export npm_config_offline=false HOME=$PWD
+	stays_for guards "$NPM/pnpm" dlx "${COMMAND[@]:2}"
+}
+
+@test "yarn dlx is left alone, and takes its folder away" {
+	npm_of 4 @yarnpkg/cli-dist
+	use memory npx
+	export npm_config_offline=false HOME=$PWD TMPDIR=$PWD/tmp YARN_NODE_LINKER=node-modules
+	mkdir tmp
+	stays_for cleans-up node "$NPM/bin/yarn.js" dlx -q "${COMMAND[@]:2}"
+	run ! compgen -G 'tmp/xfs-*/dlx-*'
+}
+
+# of_parent WORD...: a launcher that is the server's own parent stays, and is dropped by =all.
+of_parent() {
+	client one connect list gate:go "$CALL" close -- "$MCP_REAP" -v -l -- "$@"
+	await reported tools
+	await has 'launcher-kept .*reason=parent' err
+	sleep 1
+	(($(in_tree) == 2))
+	: >go
+	succeeds
+	answered memory
+	rm go
+	client two connect list gate:go "$CALL" close -- "$MCP_REAP" -v --drop-launcher=all -- "$@"
+	await reported tools two
+	await has launcher-dropped err
+	await eval '(($(in_tree) == 1))'
+	: >go
+	succeeds two
+	answered memory two
+	nothing_left
+	has 'done status=0' err
+}
+
+@test "bunx stays, but for --drop-launcher=all" {
+	npm_of 1 bun
+	use memory npx
+	export npm_config_offline=false HOME=$PWD TMPDIR=$PWD
+	of_parent "$NPM/bin/bun.exe" x "${COMMAND[2]}"
+}
+
+@test "deno task stays, but for --drop-launcher=all" {
+	npm_of 2 deno
+	use memory npx
+	jq -n --arg server "$(realpath "$HERE/node_modules/.bin/mcp-server-memory")" '{scripts: {server: ("node " + $server)}}' >package.json
+	of_parent "$NPM/deno" task server
 }
 
 @test "a server without a launcher is left alone" {
