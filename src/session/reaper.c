@@ -23,7 +23,6 @@
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -463,13 +462,6 @@ void sweep_tree(int signals, bool server_spoke)
 	sigemptyset(&r.asked);
 	sigemptyset(&r.sent);
 	reap_tree(&r);
-}
-
-static ino_t inode_of(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 ? st.st_ino : 0;
 }
 
 void be_reaper(const struct pipes *p, int signals, int client)

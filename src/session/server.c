@@ -5,6 +5,7 @@
 #include "../base/options.h"
 #include "../base/say.h"
 #include "../base/self.h"
+#include "../tree/program.h"
 #include "signals.h"
 
 #include <errno.h>
@@ -54,6 +55,7 @@ __attribute__((noreturn)) static void exec_server(const struct pipes *p, pid_t r
 		fail("no-new-privs");
 	restore_signals();
 
+	exec_program();
 	execvp(*self.command, self.command);
 	int why = errno;
 	complain("%s: %s", *self.command, strerror(why));

@@ -392,6 +392,22 @@ pid_t only_child(pid_t pid)
 	return child;
 }
 
+pid_t child_with_pipes(pid_t pid, ino_t input, ino_t output)
+{
+	size_t first = nfound, count = 0;
+	pid_t child = 0;
+
+	push_children(pid, -1);
+	for (size_t i = first; i < nfound; i++) {
+		if (pipe_of(found[i], "fd/0") != input || pipe_of(found[i], "fd/1") != output)
+			continue;
+		child = found[i];
+		count++;
+	}
+	nfound = first;
+	return count == 1 ? child : 0;
+}
+
 void note_inherited_children(pid_t reaper)
 {
 	siginfo_t dead = {.si_pid = 0};

@@ -37,6 +37,10 @@ void name_the_stuck(void);
 /* PID's child, if it has exactly one; else 0. */
 pid_t only_child(pid_t pid);
 
+/* PID's child whose stdin and stdout are the pipes INPUT and OUTPUT, if there is exactly
+ * one; else 0. */
+pid_t child_with_pipes(pid_t pid, ino_t input, ino_t output);
+
 /* Sends SIG to the only child of PID, our own child.  Returns whether it took it. */
 bool signal_only_child(pid_t pid, int sig);
 
