@@ -223,7 +223,7 @@ void exec_program(void)
 	if (!noted_program())
 		return;
 	/* Only here: the shim, which sleeps, need not hold them. */
-	char **arguments = map_memory(2 * WORDS_MAX * sizeof *arguments, MAP_PRIVATE);
+	char **arguments = map_memory(sizeof *arguments * 2 * WORDS_MAX, MAP_PRIVATE);
 	char **variables = arguments + WORDS_MAX;
 	if (!list(arguments, note->arguments, note->variables) ||
 	    !list(variables, note->variables, note->file))

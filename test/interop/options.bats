@@ -145,6 +145,22 @@ in_cycles() {
 	(($(grep -c 'idle-start ' err) == 2))
 }
 
+@test "without network and registry, context7 by npx is started again, as the same program" {
+	need_that unshare unshare -rn true
+	use context7 npx
+	cp -r "$npm_config_cache" npm
+	export npm_config_cache=$PWD/npm
+	client one connect list asleep gate:go list asleep list close -- \
+		unshare -rn "$MCP_REAP" "${IDLE[@]}" -- "${COMMAND[@]}"
+	await reported asleep
+	mv npm/_cacache away # offline, npx asks this instead of its registry
+	: >go
+	succeeds
+	(($(grep -c '"event":"tools"' one.out) == 3))
+	(($(grep -c 'idle-start .*program=' err) == 2))
+	nothing_left
+}
+
 @test "SIGKILL of the client of a stopped server leaves nothing" {
 	use context7 npx
 	client one connect asleep wait -- "$MCP_REAP" "${IDLE[@]}" -- "${COMMAND[@]}"
@@ -168,8 +184,9 @@ npm_of() {
 	NPM=$BATS_FILE_TMPDIR/$package-$1/node_modules/$package
 	if [[ ! -d $NPM ]]; then
 		mkdir -p "$BATS_FILE_TMPDIR/$package-$1"
-		echo '{}' >"$BATS_FILE_TMPDIR/$package-$1/package.json"
-		npm_config_offline=false npm install --allow-scripts=bun,deno,pnpm --prefix "$BATS_FILE_TMPDIR/$package-$1" --no-audit --no-fund --silent \
+		# Newer npms run no script of a package without being asked to: these fetch the program.
+		echo '{"allowScripts":{"bun":true,"deno":true,"pnpm":true}}' >"$BATS_FILE_TMPDIR/$package-$1/package.json"
+		npm_config_offline=false npm install --prefix "$BATS_FILE_TMPDIR/$package-$1" --no-audit --no-fund --silent \
 			"$package@$1" >&2 3>&- 8>&-
 	fi
 }
