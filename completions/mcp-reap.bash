@@ -16,7 +16,7 @@ _mcp_reap()
 			[[ ${COMP_WORDS[i + 1]} != = ]] || ((i += 1))
 			((i += 1))
 			;;
-		--stats | --list)
+		--stats | --list | --drop-launcher)
 			if [[ ${COMP_WORDS[i + 1]} == = ]]; then
 				value=${COMP_WORDS[i]}
 				((i += 2))
@@ -46,6 +46,9 @@ _mcp_reap()
 		t | --trace)
 			compopt -o filenames
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			;;
+		--drop-launcher)
+			mapfile -t COMPREPLY < <(compgen -W all -- "$cur")
 			;;
 		--stats | --list)
 			mapfile -t COMPREPLY < <(compgen -W json -- "$cur")

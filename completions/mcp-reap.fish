@@ -38,6 +38,7 @@ complete -c mcp-reap -n __mcp_reap_no_command -s g -l grace -x -d 'From the end 
 complete -c mcp-reap -n __mcp_reap_no_command -s k -l kill-after -x -d 'From SIGTERM to SIGKILL'
 complete -c mcp-reap -n __mcp_reap_no_command -s i -l idle-stop -x -d 'Stop the server when nothing has passed for so long'
 complete -c mcp-reap -n __mcp_reap_no_command -s l -l drop-launcher -d 'End npx once the server runs'
+complete -c mcp-reap -n __mcp_reap_no_command -l drop-launcher=all -d "Even if it is the server's own parent"
 complete -c mcp-reap -n __mcp_reap_no_command -s j -l json-only -d 'Send lines that are not JSON to stderr'
 complete -c mcp-reap -n __mcp_reap_no_command -s x -l no-new-privs -d 'The server cannot gain privileges'
 complete -c mcp-reap -n __mcp_reap_no_command -s o -l outlive-parent -d 'The parent may exit'

@@ -87,6 +87,7 @@ mcp-reap --vers | --version
 mcp-reap -v --grace=2 -k 3s --drop | --drop-launcher
 mcp-reap --list=j | json
 mcp-reap --stats=j | json
+mcp-reap --drop-launcher=a | all
 mcp-reap -t some | some-file
 mcp-reap --trace=some | some-file'
 

@@ -25,14 +25,24 @@ processes() {
 	echo $(($(marked | wc -l) - 2))
 }
 
-# alone: of launchers and server, the server is left.
+# shell: the pid of the one above the server.
+shell() {
+	sed -n 's/^PPid:\t//p' "/proc/$(server)/status"
+}
+
+# alone: of launchers and server, the server and its shell are left.
 alone() {
+	(($(processes) == 2)) && [[ $(pgrep -P "$(reaper_pid)") == "$(shell)" && $(pgrep -P "$(shell)") == "$(server)" ]]
+}
+
+# bare: of launchers and server, the server is left.
+bare() {
 	(($(processes) == 1)) && [[ $(pgrep -P "$(reaper_pid)") == "$(server)" ]]
 }
 
-# kept: one line says that the launcher was left alone, and it was.
+# kept [REASON]: one line says that the launcher was left alone, and it was.
 kept() {
-	await has 'launcher-kept' err
+	await has "launcher-kept .*reason=${1-}" err
 	run ! has 'launcher-dropped' err
 	sleep "$LONG"
 	ask '"kept"'
@@ -40,7 +50,7 @@ kept() {
 
 # What is dropped.
 
-@test "after the server's first message npx and its shell are gone, and the session goes on" {
+@test "after the server's first message npx is gone, and the session goes on" {
 	npx -l --
 	hello
 	await alone
@@ -48,6 +58,7 @@ kept() {
 	[[ $SERVER == "$(server)" ]]
 	has 'launcher-dropped' err
 	run ! has 'launcher-kept' err
+	(($(grep -c 'launcher-dropped' err) == 1))
 	close_stdin
 	ended
 	[[ $STATUS == 0 ]]
@@ -141,27 +152,55 @@ kept() {
 	nothing_left
 }
 
-@test "a signal of the client's reaches the server whose launcher is gone" {
+@test "the server keeps its parent" {
+	local parent
+	npx -l --
+	say "$INITIALIZE"
+	await started 1
+	parent=$(shell)
+	await has 'launcher-dropped' err
+	await alone
+	[[ $(shell) == "$parent" ]]
+}
+
+@test "a signal of the client's reaches the server whose launcher is gone, and not its shell" {
 	need node
-	start -v -l -g 0.2 -k 0.2 -- node "$NPX" -- "exec '$FIX/server' echo log=log"
+	start -v -l -g 0.2 -k 0.2 -- node "$NPX" -- "'$FIX/server' echo log=log; exit \$?"
 	say '{"jsonrpc":"2.0","method":"notifications/x"}'
 	await has 'launcher-dropped' err
 	kill -USR1 "$SHIM"
 	await has '^USR1' log
+	alive "$SHIM"
 	close_stdin
 	ended
+	[[ $STATUS == 0 ]]
+}
+
+@test "a server that saves at SIGTERM, and its launcher gone, is waited for, and has its own status" {
+	need node
+	cat >saves <<-'END'
+		#!/bin/bash
+		trap 'sleep 0.5; echo >saved; exit 6' TERM
+		echo '{"jsonrpc":"2.0","method":"x"}'
+		while sleep 0.1; do :; done
+	END
+	chmod +x saves
+	start -v -l -k 20 -- node "$NPX" -- './saves; exit $?'
+	await has 'launcher-dropped' err
+	kill -TERM "$SHIM"
+	ended
+	[[ $STATUS == 6 && -e saved ]]
+	nothing_left
 }
 
 @test "a server that says one message and exits has its own status, and its message arrives" {
 	local i
 	need node
-	for ((i = 1; i <= 10; i++)); do
-		mcp_reap -l -g 60 -- node "$NPX" -- 'echo "{\"jsonrpc\":\"2.0\",\"method\":\"x\"}"; exit 7' </dev/null >out || STATUS=$?
-		[[ $STATUS == 7 && $(<out) == '{"jsonrpc":"2.0","method":"x"}' ]]
+	for ((i = 1; i <= 20; i++)); do
 		printf '#!/bin/sh\necho "{\\"jsonrpc\\":\\"2.0\\",\\"method\\":\\"x\\"}"; exit 7\n' >server
 		chmod +x server
 		STATUS=0
-		mcp_reap -l -g 60 -- node "$NPX" -- ./server </dev/null >out || STATUS=$?
+		mcp_reap -l -g 60 -- node "$NPX" -- './server; exit $?' </dev/null >out || STATUS=$?
 		[[ $STATUS == 7 && $(<out) == '{"jsonrpc":"2.0","method":"x"}' ]]
 	done
 	nothing_left
@@ -192,7 +231,7 @@ kept() {
 	nothing_left
 }
 dropped() {
-	(($(grep -c 'launcher-dropped .*command=npm' err) >= $1)) || (($(grep -c 'launcher-dropped' err) >= 2 * $1))
+	(($(grep -c 'launcher-dropped' err) >= $1))
 }
 
 @test "with --json-only noise is no message, and the message that follows is" {
@@ -247,7 +286,7 @@ dropped() {
 	HOW=(title='pnpm dlx fixture')
 	npx -l --
 	hello
-	kept
+	kept guards
 	(($(processes) >= 2))
 }
 
@@ -282,17 +321,77 @@ dropped() {
 	kept
 }
 
-@test "a shell that has more to do than to wait is left alone" {
+@test "a server that has replaced its shell has npx for its parent, which is left alone" {
 	need node
-	start -v -l -g 0.2 -k 0.2 -- node "$NPX" -- "'$FIX/mcp' log=log; touch finished"
+	start -v -l -g 0.2 -k 0.2 -- node "$NPX" -- "exec '$FIX/mcp' log=log"
 	hello
-	await has launcher err
-	sleep "$LONG"
+	kept parent
+	(($(processes) == 2))
+}
+
+@test "with --drop-launcher=all the server's own parent is dropped" {
+	need node
+	start -v --drop-launcher=all -g 0.2 -k 0.2 -- node "$NPX" -- "exec '$FIX/mcp' log=log"
+	hello
+	await bare
+	ask 1
+	call 2 exit '{"code":5}'
+	ended
+	[[ $STATUS == 5 ]]
+	nothing_left
+}
+
+@test "with --drop-launcher=all a shell stays, which may have more to do than to wait" {
+	npx --drop-launcher=all --
+	hello
+	await alone
+}
+
+@test "--drop-launcher has no value but all" {
+	run -125 mcp_reap --drop-launcher=some -- true
+	[[ $output == "mcp-reap: --drop-launcher: 'some': there is all" ]]
+}
+
+@test "a shell that has more to do than to wait does it" {
+	need node
+	start -v -l -g 2 -k 0.2 -- node "$NPX" -- "'$FIX/mcp' log=log; touch finished; exit 9"
+	hello
+	await has 'launcher-dropped' err
 	ask 1
 	close_stdin
 	ended
-	[[ -e finished ]]
+	[[ -e finished && $STATUS == 9 ]]
 	nothing_left
+}
+
+@test "npm run and npm start are dropped" {
+	local title
+	echo '{"scripts":{"start":"x","other":"x","postother":"x"}}' >package.json
+	for title in 'npm start' 'npm run start' 'npm run-script start'; do
+		rm -f log keep
+		HOW=("title=$title")
+		npx -l --
+		hello
+		await alone
+		ask 1
+		close_stdin
+		ended
+	done
+}
+
+@test "npm run is left alone where a script is to follow" {
+	echo '{"scripts":{"start":"x","poststart":"y"}}' >package.json
+	HOW=(title='npm run start')
+	npx -l --
+	hello
+	kept post-script
+}
+
+@test "npm run is left alone where its package is not to be read" {
+	HOW=(title='npm start')
+	npx -l --
+	hello
+	kept post-script
 }
 
 @test "a shell that has a second process in a pipe with the server is left alone" {

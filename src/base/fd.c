@@ -47,6 +47,13 @@ int wait_for(struct pollfd *fds, size_t n, int timeout)
 	return count;
 }
 
+ino_t inode_of(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
 bool is_pipe(int fd)
 {
 	struct stat st;

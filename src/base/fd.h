@@ -18,6 +18,9 @@ int wait_for(struct pollfd *fds, size_t n, int timeout);
 
 bool is_pipe(int fd);
 
+/* The inode of what FD is, 0 for none. */
+ino_t inode_of(int fd);
+
 /* Whether FD, a pipe, is a FIFO of the file system's. */
 bool has_name(int fd);
 

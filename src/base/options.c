@@ -25,8 +25,9 @@ static const char usage[] =
 	"                               [2s; 10s before COMMAND's first output]\n"
 	"  -i, --idle-stop=DURATION   end COMMAND when nothing has passed for so long and\n"
 	"                               nothing is awaited; start it again when needed\n"
-	"  -l, --drop-launcher        once COMMAND, an npx, has started the server, end\n"
-	"                               npx itself, which only waits\n"
+	"  -l, --drop-launcher[=all]  once COMMAND, an npx, has started the server, end\n"
+	"                               npx itself, which only waits; all: even if it\n"
+	"                               is the server's own parent\n"
 	"  -j, --json-only            send lines that are not JSON to stderr, not stdout\n"
 	"  -x, --no-new-privs         COMMAND cannot gain privileges (setuid)\n"
 	"  -o, --outlive-parent       our parent may exit; only stdio and signals\n"
@@ -54,7 +55,7 @@ static const struct option long_options[] = {
 	{"grace",          required_argument, NULL, 'g'},
 	{"kill-after",     required_argument, NULL, 'k'},
 	{"idle-stop",      required_argument, NULL, 'i'},
-	{"drop-launcher",  no_argument,       NULL, 'l'},
+	{"drop-launcher",  optional_argument, NULL, 'l'},
 	{"json-only",      no_argument,       NULL, 'j'},
 	{"no-new-privs",   no_argument,       NULL, 'x'},
 	{"outlive-parent", no_argument,       NULL, 'o'},
@@ -143,6 +144,14 @@ static bool parse_format(const char *option, const char *value)
 	return value != NULL;
 }
 
+/* Which launchers VALUE, which --drop-launcher need not have, lets go. */
+static int parse_launchers(const char *value)
+{
+	if (value && strcmp(value, "all") != 0)
+		refuse("--drop-launcher: '%s': there is all", value);
+	return value ? DROP_ALL : DROP_ABOVE_PARENT;
+}
+
 __attribute__((noreturn)) static void print_and_exit(const char *text)
 {
 	print("%s", text);
@@ -174,7 +183,7 @@ static void parse_words(int argc, char **argv)
 			opt.idle_stop = parse_duration("idle-stop", optarg);
 			break;
 		case 'l':
-			opt.drop_launcher = true;
+			opt.drop_launcher = parse_launchers(optarg == none ? NULL : optarg);
 			break;
 		case 'j':
 			opt.json_only = true;

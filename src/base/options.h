@@ -13,7 +13,7 @@ extern struct options {
 	int64_t grace;
 	int64_t kill_after; /* -1: not said */
 	int64_t idle_stop;  /* -1: never */
-	bool drop_launcher;
+	enum { DROP_NONE, DROP_ABOVE_PARENT, DROP_ALL } drop_launcher;
 	bool json_only;
 	bool no_new_privs;
 	bool outlive_parent;

@@ -10,6 +10,7 @@
 #include "../sight/stats.h"
 #include "../sight/trace.h"
 #include "../talk/talk.h"
+#include "../tree/program.h"
 #include "../tree/tree.h"
 #include "ending.h"
 #include "reaper.h"
@@ -97,7 +98,11 @@ static void go_on(struct session *s)
 	s->server = UP;
 	s->in.held = false;
 	s->active = now();
-	event("idle-start seconds=%.3f", (double)(s->active - s->called) / 1000);
+	double seconds = (double)(s->active - s->called) / 1000;
+	if (noted_program())
+		event("idle-start seconds=%.3f program=%s", seconds, quoted(noted_program()));
+	else
+		event("idle-start seconds=%.3f", seconds);
 }
 
 void restore(struct session *s)
@@ -109,6 +114,24 @@ void restore(struct session *s)
 	}
 	s->server = COMING_UP;
 	replay(s, INITIALIZE, INITIALIZE);
+}
+
+bool may_run_command(const struct session *s)
+{
+	return s->server == COMING_UP && noted_program() && !s->over && !s->out.buffer;
+}
+
+bool run_command_instead(struct session *s)
+{
+	if (!may_run_command(s) || !begin_next_server())
+		return false;
+	event("idle-program-failed program=%s status=%d", quoted(noted_program()), s->status);
+	forget_program();
+	begin_lines(&s->from_server);
+	drop_held(&s->in);
+	shut(&s->in.out.fd);
+	shut(&s->out.in.fd);
+	return true;
 }
 
 const char *go_on_restoring(struct session *s)

@@ -25,6 +25,13 @@ bool has_message(const struct session *s, short revents);
 /* Begins to make the new server what the one before was. */
 void restore(struct session *s);
 
+/* Whether the program that was noted is coming up, and the command can be run instead. */
+bool may_run_command(const struct session *s);
+
+/* That program has exited before it answered.  Makes ready for the command in its place;
+ * returns whether it could. */
+bool run_command_instead(struct session *s);
+
 /* The new server may have answered what it was sent by us.  Returns why it is not what
  * the one before was; NULL: as far as is known, it is. */
 const char *go_on_restoring(struct session *s);

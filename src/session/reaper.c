@@ -23,7 +23,6 @@
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,12 +52,12 @@ struct reaper {
 	int client;  /* a pidfd, the truth; -1: dead, unknown, none of our business */
 	int shim;    /* a pidfd; -1: unknown */
 
-	pid_t server;                   /* 0: reaped */
-	pid_t group;                    /* the process group that it was started in */
-	ino_t input, output;            /* the server's pipes */
-	pid_t launchers[LAUNCHERS_MAX]; /* dropped, and not reaped yet */
-	size_t nlaunchers;
-	int status; /* the server's, once it is reaped */
+	pid_t server;        /* whose exit is the server's: it, or a launcher; 0: reaped */
+	pid_t group;         /* the process group that it was started in */
+	ino_t input, output; /* the server's pipes */
+	pid_t dropped;       /* a launcher that is not reaped yet; 0: none */
+	bool behind_shell;   /* the server is the child of a shell, which only waits */
+	int status;          /* the server's, once it is reaped */
 	bool server_spoke;
 
 	enum phase { RUNNING, ENDING, TERMINATING, KILLING } phase;
@@ -114,7 +113,9 @@ static void terminate(struct reaper *r, int sig)
 
 	sigaddset(&r->sent, sig);
 	if (proc_kind() != PROC_NONE) {
-		count = signal_tree(sig);
+		/* A shell would die of it, and nobody had the server's status. */
+		bool waits = r->server && r->behind_shell && only_child(r->server);
+		count = signal_tree(sig, waits ? r->server : 0);
 	} else {
 		count = signal_group(r, sig);
 		signal_group(r, SIGCONT);
@@ -140,7 +141,7 @@ static void begin_killing(struct reaper *r)
 	if (!opt.stats || proc_kind() == PROC_NONE)
 		signal_group(r, SIGKILL);
 	if (proc_kind() == PROC_CHILDREN)
-		signal_tree(SIGKILL);
+		signal_tree(SIGKILL, 0);
 	event("signal name=KILL");
 }
 
@@ -159,7 +160,7 @@ static void pass_on(struct reaper *r, int sig)
 		/* Job control is for all of the group, as a terminal does it. */
 		if (sig == SIGTSTP || sig == SIGCONT)
 			signal_group(r, sig);
-		else if (r->server)
+		else if (r->server && !(r->behind_shell && signal_only_child(r->server, sig)))
 			kill(r->server, sig);
 	} else if (sigismember(&r->asked, sig)) {
 		if (r->phase != KILLING)
@@ -179,43 +180,39 @@ static int exit_status(const siginfo_t *dead)
 	return dead->si_code == CLD_EXITED ? dead->si_status : 128 + dead->si_status;
 }
 
-/*
- * Ends the launchers above the server, which then is our child, and keeps the
- * process group that they were in.  Should the server exit meanwhile, its launcher
- * has its status, or has been killed: reap() looks.
- */
-static void drop_launchers(struct reaper *r)
+/* Ends the launcher above the server, whose process group stays.  From now on its child
+ * is ours, and has the server's status. */
+static void drop_launcher(struct reaper *r)
 {
-	struct launchers found;
+	struct launcher found;
 
-	if (r->phase != RUNNING || !r->server || r->nlaunchers)
+	if (r->phase != RUNNING || !r->server || r->dropped)
 		return;
-	const char *why = find_launchers(r->server, r->input, r->output, &found);
-	if (why)
+	const char *why = find_launcher(r->server, r->input, r->output,
+					opt.drop_launcher == DROP_ALL, &found);
+	if (!why && !end_launcher(&found))
+		why = "exiting";
+	if (why) {
 		event("launcher-kept pid=%d reason=%s", (int)r->server, why);
-	for (size_t i = 0; !why && i < found.n; i++) {
-		event("launcher-dropped pid=%d command=%s", (int)found.pids[i],
-		      quoted(command_of(found.pids[i])));
-		count_dropped();
-		r->launchers[r->nlaunchers++] = found.pids[i];
-		r->server = found.server;
-		kill_launcher(&found, i);
+		return;
 	}
-	release_launchers(&found);
+	event("launcher-dropped pid=%d command=%s", (int)found.pid, quoted(command_of(found.pid)));
+	count_dropped();
+	r->dropped = found.pid;
+	r->server = found.child;
+	r->behind_shell = found.shell;
 }
 
-/* Notes the death of a launcher.  After the last one the server is our child, or
- * it has exited under it, and the session is over. */
+/* Notes the death of the launcher.  Its child is ours then; else somebody has made the
+ * launcher run on and wait for it, and the session is over. */
 static void forget_launcher(struct reaper *r, const siginfo_t *dead)
 {
-	for (size_t i = 0; i < r->nlaunchers; i++) {
-		if (r->launchers[i] != dead->si_pid)
-			continue;
-		r->launchers[i] = r->launchers[--r->nlaunchers];
-		if (r->nlaunchers == 0 && r->server && parent_of(r->server) != getpid()) {
-			r->server = 0;
-			r->status = exit_status(dead);
-		}
+	if (dead->si_pid != r->dropped)
+		return;
+	r->dropped = 0;
+	if (r->server && parent_of(r->server) != getpid()) {
+		r->server = 0;
+		r->status = exit_status(dead);
 	}
 }
 
@@ -236,7 +233,7 @@ static void read_control(struct reaper *r)
 		else if (bytes[i] == CONTROL_SERVER_SPOKE)
 			r->server_spoke = true;
 		else if (bytes[i] == CONTROL_FIRST_MESSAGE)
-			drop_launchers(r);
+			drop_launcher(r);
 		else if (bytes[i] == CONTROL_SAMPLE)
 			sample_tree();
 		else if (bytes[i] == CONTROL_NUDGE)
@@ -467,13 +464,6 @@ void sweep_tree(int signals, bool server_spoke)
 	sigemptyset(&r.asked);
 	sigemptyset(&r.sent);
 	reap_tree(&r);
-}
-
-static ino_t inode_of(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 ? st.st_ino : 0;
 }
 
 void be_reaper(const struct pipes *p, int signals, int client)

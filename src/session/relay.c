@@ -7,7 +7,9 @@
 #include "../base/say.h"
 #include "../sight/trace.h"
 #include "../talk/talk.h"
+#include "../tree/program.h"
 #include "ending.h"
+#include "idle.h"
 #include "reaper.h"
 #include "terminal.h"
 
@@ -65,7 +67,7 @@ void pump_output(struct session *s)
 			s->relay_failed = true;
 		}
 		shut(&s->out.in.fd);
-		if (s->server != GOING_DOWN)
+		if (s->server != GOING_DOWN && !may_run_command(s))
 			shut(&s->out.out.fd);
 		break;
 	case FLOW_OUT_CLOSED:
@@ -101,9 +103,12 @@ void pump_errors(struct session *s)
 	shut(&l->in.fd);
 }
 
-/* For --drop-launcher; with nothing else to look for, the bytes pass unseen. */
+/* For --idle-stop, while its launcher shows what the server is, and for --drop-launcher;
+ * with nothing else to look for, the bytes pass unseen. */
 static void note_first_message(struct session *s)
 {
+	if (opt.idle_stop >= 0 && !noted_program())
+		note_program(s->reaper, inode_of(s->in.out.fd), inode_of(s->out.in.fd));
 	if (opt.drop_launcher)
 		tell(s, CONTROL_FIRST_MESSAGE);
 	s->server_sent_message = true;

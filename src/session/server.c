@@ -6,6 +6,7 @@
 #include "../base/say.h"
 #include "../base/self.h"
 #include "../sight/trace.h"
+#include "../tree/program.h"
 #include "signals.h"
 
 #include <errno.h>
@@ -59,6 +60,7 @@ __attribute__((noreturn)) static void exec_server(const struct pipes *p, pid_t r
 		fail("no-new-privs");
 	restore_signals();
 
+	exec_program();
 	execvp(*self.command, self.command);
 	int why = errno;
 	complain("%s: %s", *self.command, strerror(why));

@@ -91,6 +91,11 @@ static void lose_reaper(struct session *s, int status)
 		finish_input(s);
 		sweep_tree(s->signals, s->server_spoke);
 	}
+	if (WIFEXITED(status) && run_command_instead(s)) {
+		start_server(s, pidfd_of_client());
+		restore(s);
+		return;
+	}
 	/* That it could not be run has been said. */
 	if (s->server == COMING_UP && !s->forced &&
 	    (s->status < EXIT_OURS || s->status > EXIT_NOT_FOUND))

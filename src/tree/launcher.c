@@ -3,26 +3,50 @@
 #include "launcher.h"
 
 #include "../base/fd.h"
+#include "../base/memory.h"
 #include "proc.h"
 #include "tree.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-/* Whether the shell command is a single program with its arguments, so that
- * nothing comes after it.  Better no than a wrong yes. */
-static bool is_plain_command(const char *command)
-{
-	for (bool quoted = false; *command; command++) {
-		if (*command == '\'')
-			quoted = !quoted;
-		else if (!quoted && strchr(";&|<>()`$\n", *command))
-			return false;
-	}
-	return true;
-}
+enum {
+	STOP_MAX = 100,       /* ms, for a launcher to stand still */
+	PACKAGE_MAX = 131072, /* bytes of a package.json; what is larger is not known */
+};
+
+static const char *const shells[] = {"sh", "dash", "bash", "ash", "busybox", NULL};
+static const char *const nodes[] = {"node", "nodejs", NULL};
+
+/* npm says what it does in its process title. */
+static const char *const npm_exec[] = {"npm exec ", "npm x ", NULL};
+static const char *const npm_run[] = {"npm run ", "npm run-script ", "npm start", NULL};
+
+/* The others are the server's own parent. */
+static const struct kind {
+	const char *name, *command; /* command: its first argument; NULL: any */
+	const char *keeps;          /* why it stays, if it cannot be let go at all */
+	bool only_launches;
+} kinds[] = {
+	{"bunx", NULL, NULL, true},
+	{"bun", "x", NULL, true},
+	{"deno", "task", NULL, false},
+	/* A watchdog of its, and the kernel, kill what it has started when it dies. */
+	{"pnpm", "dlx", "guards", true},
+	{"pnpx", NULL, "guards", true},
+	{"pnpm", NULL, "guards", false},
+	/* Its folder in /tmp, which the server is run from. */
+	{"yarn", "dlx", "cleans-up", false},
+	/* Perhaps an environment that was made for this run alone. */
+	{"uv", NULL, "cleans-up", false},
+	{"uvx", NULL, "cleans-up", false},
+};
 
 /* Whether PID's program is one of NAMES, a list that NULL ends. */
 static bool runs(pid_t pid, const char *const names[])
@@ -35,27 +59,113 @@ static bool runs(pid_t pid, const char *const names[])
 	return false;
 }
 
-/* npm says what it does in its process title. */
-static bool is_npm_exec(pid_t pid)
+/* What follows the one of PREFIXES, a list that NULL ends, that TEXT begins with. */
+static const char *behind(const char *text, const char *const prefixes[])
 {
-	static const char *const node[] = {"node", "nodejs", NULL};
-	char title[16];
-
-	return runs(pid, node) && read_proc_file(pid, "cmdline", title, sizeof title) > 0 &&
-	       strncmp(title, "npm exec ", 9) == 0;
+	for (; *prefixes; prefixes++)
+		if (strncmp(text, *prefixes, strlen(*prefixes)) == 0)
+			return text + strlen(*prefixes);
+	return NULL;
 }
 
-static bool is_shell_of_npm(pid_t pid)
+static const char *base_of(const char *path)
 {
-	static const char *const shells[] = {"sh", "dash", "bash", "ash", "busybox", NULL};
-	char line[4096] = "";
+	const char *slash = strrchr(path, '/');
 
-	if (!runs(pid, shells) || read_proc_file(pid, "cmdline", line, sizeof line) < 0)
+	return slash ? slash + 1 : path;
+}
+
+/* Whether FILE is called NAME, but for what may follow it: ".cjs", or what else is in
+ * a title. */
+static bool is_called(const char *file, const char *name)
+{
+	size_t length = strlen(name);
+
+	return strncmp(file, name, length) == 0 && strchr(". ", file[length]);
+}
+
+/* The kind of PID, if it is one of those that are no npm. */
+static const struct kind *kind_of(pid_t pid)
+{
+	char line[1024];
+	ssize_t n = read_proc_file(pid, "cmdline", line, sizeof line - 2);
+
+	if (n <= 0)
+		return NULL;
+	memset(line + n, '\0', 2); /* ends two words at least */
+	const char *word = line, *end = line + n;
+	bool by_node = runs(pid, nodes) && is_called(base_of(word), "node");
+
+	if (by_node)
+		word += strlen(word) + 1;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		const char *name = base_of(word), *next = word + strlen(word) + 1;
+
+		if (!is_called(name, kinds[i].name))
+			continue;
+		if (next > end)
+			next = "";
+		if (!kinds[i].command || strcmp(next, kinds[i].command) == 0)
+			return &kinds[i];
+	}
+	return NULL;
+}
+
+/* The title of PID, an npm that runs a package's program or script; "" for others. */
+static const char *npm_title(pid_t pid)
+{
+	static char title[256];
+
+	if (!runs(pid, nodes) || read_proc_file(pid, "cmdline", title, sizeof title) <= 0 ||
+	    (!behind(title, npm_exec) && !behind(title, npm_run)))
+		return "";
+	return title;
+}
+
+bool only_launches(pid_t pid)
+{
+	const char *package = behind(npm_title(pid), npm_exec);
+	const struct kind *kind = kind_of(pid);
+
+	/* Without a package the command is one of the user's (npx -c). */
+	return package ? *package : kind && kind->only_launches;
+}
+
+bool is_shell_with_command(pid_t pid)
+{
+	char line[64];
+	ssize_t n = read_proc_file(pid, "cmdline", line, sizeof line);
+	size_t length = n > 0 ? strlen(line) : 0;
+
+	return runs(pid, shells) && (ssize_t)length + 3 < n && strcmp(line + length + 1, "-c") == 0;
+}
+
+/*
+ * Whether npm, of this TITLE, has something to run after the script that SHELL, started
+ * in the package's folder, runs: "poststart" after "start".
+ */
+static bool has_post_script(const char *title, pid_t shell)
+{
+	const char *script = behind(title, npm_run);
+	char path[48], key[128];
+	bool has = true; /* unless known better */
+
+	if (!script)
 		return false;
-	const char *flag = line + strlen(line) + 1;
-	/* Cut off, it is not known to its end. */
-	return strcmp(flag, "-c") == 0 && is_plain_command(flag + 3) &&
-	       (size_t)(flag - line) + 3 + strlen(flag + 3) < sizeof line - 1;
+	if (!*script || *script == ' ')
+		script = "start";
+	snprintf(key, sizeof key, "\"post%.*s\"", (int)strcspn(script, " "), script);
+	snprintf(path, sizeof path, "/proc/%d/cwd/package.json", (int)shell);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return true;
+	char *text = map_memory(PACKAGE_MAX, MAP_PRIVATE);
+	ssize_t n = read(fd, text, PACKAGE_MAX);
+	if (n > 0 && n < PACKAGE_MAX)
+		has = memmem(text, (size_t)n, key, strlen(key)) != NULL;
+	munmap(text, PACKAGE_MAX);
+	close(fd);
+	return has;
 }
 
 static bool has_pipes(pid_t pid, ino_t input, ino_t output)
@@ -63,40 +173,56 @@ static bool has_pipes(pid_t pid, ino_t input, ino_t output)
 	return pipe_of(pid, "fd/0") == input && pipe_of(pid, "fd/1") == output;
 }
 
-const char *find_launchers(pid_t pid, ino_t input, ino_t output, struct launchers *l)
+const char *find_launcher(pid_t pid, ino_t input, ino_t output, bool all, struct launcher *l)
 {
-	const char *why = NULL;
-	int fd = -1; /* of l->server */
-
-	*l = (struct launchers){.server = pid};
 	if (proc_kind() != PROC_CHILDREN || !has_pipes(pid, input, output))
 		return "unknown";
-	while (!why && l->n < LAUNCHERS_MAX &&
-	       (l->n == 0 ? is_npm_exec(pid) : is_shell_of_npm(l->server))) {
-		pid_t child = only_child(l->server);
-		l->pids[l->n] = l->server;
-		l->fds[l->n++] = fd;
-		fd = child ? pidfd_open_of(child) : -1;
-		if (fd < 0 || parent_of(child) != l->server)
-			why = "not-one-child";
-		else if (!has_pipes(child, input, output))
-			why = "other-pipes";
-		l->server = child;
+	const char *title = npm_title(pid);
+	const struct kind *kind = kind_of(pid);
+	if (!*title && !kind)
+		return "no-launcher";
+	if (kind && kind->keeps)
+		return kind->keeps;
+
+	*l = (struct launcher){.pid = pid, .child = only_child(pid)};
+	pid_t server = l->child;
+	l->shell = *title && server && is_shell_with_command(server);
+	if (l->shell)
+		server = only_child(server);
+	if (!server)
+		return "not-one-child";
+	if (!has_pipes(l->child, input, output) || !has_pipes(server, input, output))
+		return "other-pipes";
+	if (*title && has_post_script(title, l->child))
+		return "post-script";
+	return l->shell || all ? NULL : "parent";
+}
+
+/* Stops PID, our own child.  Returns whether none of its threads runs any more. */
+static bool stop(pid_t pid)
+{
+	kill(pid, SIGSTOP);
+	for (int ms = 0; ms < STOP_MAX; ms++) {
+		siginfo_t now = {.si_pid = 0};
+
+		/* A stop is reported when the last thread has come to it. */
+		waitid(P_PID, (id_t)pid, &now, WSTOPPED | WEXITED | WNOWAIT | WNOHANG);
+		if (now.si_pid == pid)
+			return now.si_code == CLD_STOPPED;
+		poll(NULL, 0, 1);
 	}
-	shut(&fd);
-	return why ? why : l->n ? NULL : "not-npx";
+	return false;
 }
 
-void kill_launcher(const struct launchers *l, size_t i)
+/*
+ * Why the status is not lost: the launcher is stopped first, so that it can wait for
+ * nobody.  A child of its that is there then, be it dead, is ours to wait for after the
+ * SIGKILL, which a stopped process takes without another step.
+ */
+bool end_launcher(const struct launcher *l)
 {
-	if (i == 0)
-		kill(l->pids[0], SIGKILL);
-	else
-		pidfd_signal(l->fds[i], SIGKILL);
-}
+	bool ended = stop(l->pid) && parent_of(l->child) == l->pid;
 
-void release_launchers(struct launchers *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		shut(&l->fds[i]);
+	kill(l->pid, ended ? SIGKILL : SIGCONT);
+	return ended;
 }

@@ -1,35 +1,37 @@
 /* SPDX-License-Identifier: MIT */
-/* Launchers: what only waits for the server that it has started, in a chain of them:
- * npm exec (npx), and the shell that it puts in between. */
+/* Launchers: what only waits for the server that it has started, as npm exec (npx) does. */
 #ifndef TREE_LAUNCHER_H
 #define TREE_LAUNCHER_H
 
-#include <stddef.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
-enum { LAUNCHERS_MAX = 4 };
-
-struct launchers {
-	pid_t pids[LAUNCHERS_MAX]; /* the first is our own child */
-	int fds[LAUNCHERS_MAX];    /* pidfds of the others */
-	size_t n;
-	pid_t server; /* below them */
+/* One that can be let go. */
+struct launcher {
+	pid_t pid;   /* our own child */
+	pid_t child; /* its only one, which stays, and becomes ours */
+	bool shell;  /* the child waits for the server, and exits with its status */
 };
 
-/*
- * Finds the launchers from PID, our own child, down to the server, whose stdin and
- * stdout are the pipes INPUT and OUTPUT.  Returns NULL, or why there are none to be
- * dropped.  What it found is held by pidfds, until release_launchers.
- */
-const char *find_launchers(pid_t pid, ino_t input, ino_t output, struct launchers *l);
+/* Whether PID is one that starts a program of which nothing but its files is the
+ * launcher's: the same program can be started without it. */
+bool only_launches(pid_t pid);
+
+/* Whether PID, a shell, was given its command in an argument, as npm does it. */
+bool is_shell_with_command(pid_t pid);
 
 /*
- * SIGKILLs the Ith.  No stranger is hit: the first is our own child; of each other
- * one the pidfd was opened, then its parent read, as in a walk over the tree, and
- * the parent is held likewise.
+ * Whether PID, our own child, is a launcher above a server whose stdin and stdout are
+ * the pipes INPUT and OUTPUT, and the server is none the wiser without it: that needs
+ * a shell in between, for the server may watch its parent, or ALL.  Returns NULL, or
+ * why it is to be kept.
  */
-void kill_launcher(const struct launchers *l, size_t i);
+const char *find_launcher(pid_t pid, ino_t input, ino_t output, bool all, struct launcher *l);
 
-void release_launchers(struct launchers *l);
+/*
+ * SIGKILLs it.  Returns whether it was: not if its child has exited before, since then
+ * it has the status that the session ends with.
+ */
+bool end_launcher(const struct launcher *l);
 
 #endif

@@ -236,7 +236,7 @@ static size_t signal_below(pid_t root, int sig, int64_t deadline)
 	}
 }
 
-size_t signal_tree(int sig)
+size_t signal_tree(int sig, pid_t spared)
 {
 	size_t first = nfound, count = 0;
 	/* SIGKILL comes in rounds, which reach all. */
@@ -252,10 +252,26 @@ size_t signal_tree(int sig)
 	push_own_children();
 	for (size_t i = nfound; i-- > first && now() < deadline;) {
 		count += signal_below(found[i], sig, deadline);
-		count += signal_one(found[i], -1, sig);
+		if (found[i] == spared)
+			kill(spared, SIGCONT); /* to see the end of its child */
+		else
+			count += signal_one(found[i], -1, sig);
 	}
 	nfound = first;
 	return count;
+}
+
+bool signal_only_child(pid_t pid, int sig)
+{
+	pid_t child = only_child(pid);
+	int fd = child ? pidfd_open_of(child) : -1;
+	bool sent = false;
+
+	/* No stranger is hit: see signal_below(). */
+	if (child && parent_of(child) == pid)
+		sent = (fd >= 0 ? pidfd_signal(fd, sig) : kill(child, sig)) == 0;
+	shut(&fd);
+	return sent;
 }
 
 /*
@@ -389,6 +405,22 @@ pid_t only_child(pid_t pid)
 	pid_t child = nfound == first + 1 ? found[first] : 0;
 	nfound = first;
 	return child;
+}
+
+pid_t child_with_pipes(pid_t pid, ino_t input, ino_t output)
+{
+	size_t first = nfound, count = 0;
+	pid_t child = 0;
+
+	push_children(pid, -1);
+	for (size_t i = first; i < nfound; i++) {
+		if (pipe_of(found[i], "fd/0") != input || pipe_of(found[i], "fd/1") != output)
+			continue;
+		child = found[i];
+		count++;
+	}
+	nfound = first;
+	return count == 1 ? child : 0;
 }
 
 void note_inherited_children(pid_t reaper)

@@ -17,11 +17,12 @@
 #include <sys/types.h>
 
 /*
- * Signals the whole tree, each process once, with SIGCONT behind SIG.  Returns how
- * many took it.  A process whose parent exits by itself under the walk may be passed
- * over; if it is still there when the time to SIGKILL is over, it gets that.
+ * Signals the whole tree, each process once, with SIGCONT behind SIG, but for SPARED, a
+ * child of ours or 0, which gets SIGCONT alone.  Returns how many took SIG.  A process whose parent
+ * exits by itself under the walk may be passed over; if it is still there when the time to SIGKILL
+ * is over, it gets that.
  */
-size_t signal_tree(int sig);
+size_t signal_tree(int sig, pid_t spared);
 
 /* SIGKILLs our own children. */
 void kill_children(void);
@@ -35,6 +36,13 @@ void name_the_stuck(void);
 
 /* PID's child, if it has exactly one; else 0. */
 pid_t only_child(pid_t pid);
+
+/* PID's child whose stdin and stdout are the pipes INPUT and OUTPUT, if there is exactly
+ * one; else 0. */
+pid_t child_with_pipes(pid_t pid, ino_t input, ino_t output);
+
+/* Sends SIG to the only child of PID, our own child.  Returns whether it took it. */
+bool signal_only_child(pid_t pid, int sig);
 
 /* The memory of all below PID, KiB. */
 int64_t memory_below(pid_t pid);

@@ -145,6 +145,22 @@ in_cycles() {
 	(($(grep -c 'idle-start ' err) == 2))
 }
 
+@test "without network and registry, context7 by npx is started again, as the same program" {
+	need_that unshare unshare -rn true
+	use context7 npx
+	cp -r "$npm_config_cache" npm
+	export npm_config_cache=$PWD/npm
+	client one connect list asleep gate:go list asleep list close -- \
+		unshare -rn "$MCP_REAP" "${IDLE[@]}" -- "${COMMAND[@]}"
+	await reported asleep
+	mv npm/_cacache away # offline, npx asks this instead of its registry
+	: >go
+	succeeds
+	(($(grep -c '"event":"tools"' one.out) == 3))
+	(($(grep -c 'idle-start .*program=' err) == 2))
+	nothing_left
+}
+
 @test "SIGKILL of the client of a stopped server leaves nothing" {
 	use context7 npx
 	client one connect asleep wait -- "$MCP_REAP" "${IDLE[@]}" -- "${COMMAND[@]}"
@@ -168,7 +184,8 @@ npm_of() {
 	NPM=$BATS_FILE_TMPDIR/$package-$1/node_modules/$package
 	if [[ ! -d $NPM ]]; then
 		mkdir -p "$BATS_FILE_TMPDIR/$package-$1"
-		echo '{}' >"$BATS_FILE_TMPDIR/$package-$1/package.json"
+		# Newer npms run no script of a package without being asked to: these fetch the program.
+		echo '{"allowScripts":{"bun":true,"deno":true,"pnpm":true}}' >"$BATS_FILE_TMPDIR/$package-$1/package.json"
 		npm_config_offline=false npm install --prefix "$BATS_FILE_TMPDIR/$package-$1" --no-audit --no-fund --silent \
 			"$package@$1" >&2 3>&- 8>&-
 	fi
@@ -185,8 +202,9 @@ by_npx() {
 in_tree() {
 	echo $(($(marked | wc -l) - 3))
 }
+# alone: of launchers and server, the server and its shell are left.
 alone() {
-	(($(in_tree) == 1))
+	(($(in_tree) == 2)) && has launcher-dropped err
 }
 
 # dropped: the session loses its launcher, goes on, and leaves nothing.
@@ -295,14 +313,31 @@ works_again() {
 	nothing_left
 }
 
-@test "pnpm dlx is left alone, and ends well" {
-	npm_of 9 pnpm
+@test "npm start and npm run are dropped" {
+	local how
 	use memory npx
-	export npm_config_offline=false
-	client one connect list gate:go "$CALL" close -- "$MCP_REAP" -v -l -- \
-		node "$NPM/bin/pnpm.cjs" --config.store-dir="$BATS_FILE_TMPDIR/pnpm" dlx "${COMMAND[@]:2}"
+	jq -n --arg server "$HERE/node_modules/.bin/mcp-server-memory" '{scripts: {start: $server, again: $server}}' >package.json
+	for how in start 'run again'; do
+		# shellcheck disable=SC2086 # the words are two
+		client one connect list gate:go "$CALL" close -- "$MCP_REAP" -v -j -l -- npm $how
+		await reported tools
+		await alone
+		: >go
+		succeeds
+		answered memory
+		rm go
+	done
+	nothing_left
+	(($(grep -c launcher-dropped err) == 2))
+}
+
+# stays_for REASON WORD...: the launcher that the words are is left alone, and the session ends well.
+stays_for() {
+	local reason=$1
+	shift
+	client one connect list gate:go "$CALL" close -- "$MCP_REAP" -v --drop-launcher=all -g 20 -- "$@"
 	await reported tools
-	await has 'launcher-kept' err
+	await has "launcher-kept .*reason=$reason" err
 	sleep 1
 	(($(in_tree) >= 2))
 	: >go
@@ -310,6 +345,66 @@ works_again() {
 	answered memory
 	nothing_left
 	run ! has launcher-dropped err
+	has 'done status=0' err
+}
+
+@test "pnpm dlx of pnpm 9 is left alone, and ends well" {
+	npm_of 9 pnpm
+	use memory npx
+	export npm_config_offline=false
+	stays_for guards node "$NPM/bin/pnpm.cjs" --config.store-dir="$BATS_FILE_TMPDIR/pnpm" dlx "${COMMAND[@]:2}"
+}
+
+@test "pnpm dlx of pnpm 12 is left alone, and ends well" {
+	npm_of 12 pnpm
+	use memory npx
+	export npm_config_offline=false HOME=$PWD
+	stays_for guards "$NPM/pnpm" dlx "${COMMAND[@]:2}"
+}
+
+@test "yarn dlx is left alone, and takes its folder away" {
+	npm_of 4 @yarnpkg/cli-dist
+	use memory npx
+	export npm_config_offline=false HOME=$PWD TMPDIR=$PWD/tmp YARN_NODE_LINKER=node-modules
+	mkdir tmp
+	stays_for cleans-up node "$NPM/bin/yarn.js" dlx -q "${COMMAND[@]:2}"
+	run ! compgen -G 'tmp/xfs-*/dlx-*'
+}
+
+# of_parent WORD...: a launcher that is the server's own parent stays, and is dropped by =all.
+of_parent() {
+	client one connect list gate:go "$CALL" close -- "$MCP_REAP" -v -l -- "$@"
+	await reported tools
+	await has 'launcher-kept .*reason=parent' err
+	sleep 1
+	(($(in_tree) == 2))
+	: >go
+	succeeds
+	answered memory
+	rm go
+	client two connect list gate:go "$CALL" close -- "$MCP_REAP" -v --drop-launcher=all -- "$@"
+	await reported tools two
+	await has launcher-dropped err
+	await eval '(($(in_tree) == 1))'
+	: >go
+	succeeds two
+	answered memory two
+	nothing_left
+	has 'done status=0' err
+}
+
+@test "bunx stays, but for --drop-launcher=all" {
+	npm_of 1 bun
+	use memory npx
+	export npm_config_offline=false HOME=$PWD TMPDIR=$PWD
+	of_parent "$NPM/bin/bun.exe" x "${COMMAND[2]}"
+}
+
+@test "deno task stays, but for --drop-launcher=all" {
+	npm_of 2 deno
+	use memory npx
+	jq -n --arg server "$(realpath "$HERE/node_modules/.bin/mcp-server-memory")" '{scripts: {server: ("node " + $server)}}' >package.json
+	of_parent "$NPM/deno" task server
 }
 
 @test "a server without a launcher is left alone" {
