@@ -128,6 +128,56 @@ only_got() {
 	nothing_left
 }
 
+# One event that comes by several ways is no impatient client. /bin/kill is another sender each time.
+
+@test "the same ending signal from another sender leaves the server its time to save" {
+	start -k 300 -- "$FIX/server" term-proof saver=saved:1000 log=log ready
+	await has '^ready'
+	kill -TERM "$SHIM"
+	await has saving log
+	env kill -TERM "$SHIM"
+	env kill -TERM "$SHIM"
+	ended
+	[[ $(<saved) == complete ]]
+	[[ $(count TERM) == 1 ]]
+	nothing_left
+}
+
+@test "the same ending signal from any sender who has sent it before means SIGKILL now" {
+	listening -k 300
+	kill -TERM "$SHIM"
+	await has TERM log
+	env kill -TERM "$SHIM"
+	kill -TERM "$SHIM"
+	ended
+	nothing_left
+}
+
+# stopped_as_by_systemd COMMAND...: each of its processes gets SIGTERM, and clients hand it on.
+stopped_as_by_systemd() {
+	launch "$@"
+	CLIENT=$!
+	await has '^ready'
+	# shellcheck disable=SC2046
+	kill -TERM $(marked)
+	nothing_left
+	[[ $(<saved) == complete ]]
+}
+GATEWAY='"$@" <&0 & trap "kill -TERM $!" TERM; wait; wait'
+
+@test "a service manager's stop leaves a server its time to save, bare" {
+	stopped_as_by_systemd bash -c "$GATEWAY" - "$FIX/server" saver=saved:1000 ready
+}
+
+@test "a service manager's stop leaves a server its time to save" {
+	stopped_as_by_systemd bash -c "$GATEWAY" - "$MCP_REAP" -- "$FIX/server" saver=saved:1000 ready
+}
+
+@test "a service manager's stop leaves a server its time to save, in a session within a session" {
+	stopped_as_by_systemd bash -c "$GATEWAY" - "$MCP_REAP" -k 300 -- bash -c "$GATEWAY" - \
+		"$MCP_REAP" -k 300 -- "$FIX/server" saver=saved:1000 ready
+}
+
 @test "a different ending signal is passed on" {
 	listening -k 300
 	kill -INT "$SHIM"

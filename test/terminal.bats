@@ -221,6 +221,26 @@ running() {
 	nothing_left
 }
 
+# hung_up COMMAND: the window is closed, and what COMMAND runs has saved before it ended.
+SAVER='trap "sleep 1; echo complete >saved; exit" HUP TERM; echo "ready $$"; while :; do sleep 0.1; done'
+hung_up() {
+	printf '%s\n' "$SAVER" >saver
+	terminal
+	typed "$1"
+	await has $'ready [0-9]*\r$'
+	close_stdin
+	nothing_left
+	[[ $(<saved) == complete ]]
+}
+
+@test "a hang-up leaves a server its time to save, bare" {
+	hung_up 'sh ./saver'
+}
+
+@test "a hang-up, of which both kernel and shell tell, leaves a server its time to save" {
+	hung_up '$M -k 300 -- sh ./saver'
+}
+
 @test "a hang-up leaves nothing of a stopped session" {
 	terminal
 	session ready deaf term-proof child setsid-child daemon=2

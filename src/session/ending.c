@@ -145,6 +145,38 @@ static void die_of_signal(struct session *s, const struct signalfd_siginfo *info
 		s->over = now();
 }
 
+enum sent { FIRST, BY_ANOTHER_WAY, AGAIN };
+
+/*
+ * Whether SIG has been sent before.  One event comes by several ways: a terminal's
+ * hang-up from the kernel and from the shell, a service manager's stop from it and from
+ * the client that it stops, in each of nested sessions anew.  So only who has sent SIG
+ * before asks again; all that the kernel sends is one sender's, but a terminal hangs up
+ * only once.  What finds no room is nobody's second.
+ */
+static enum sent note_sender(const struct signalfd_siginfo *info)
+{
+	enum { SENDERS_MAX = 16 };
+	static struct sender {
+		uint32_t sig, pid;
+		int32_t code;
+	} senders[SENDERS_MAX];
+	static size_t n;
+	enum sent sent = FIRST;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct sender *s = &senders[i];
+		if (s->sig != info->ssi_signo)
+			continue;
+		sent = BY_ANOTHER_WAY;
+		if (s->pid == info->ssi_pid && s->code == info->ssi_code)
+			return s->sig == SIGHUP && s->code == SI_KERNEL ? BY_ANOTHER_WAY : AGAIN;
+	}
+	if (n < SENDERS_MAX)
+		senders[n++] = (struct sender){info->ssi_signo, info->ssi_pid, info->ssi_code};
+	return sent;
+}
+
 /* The server's stdin stays open until the
  * reaper says that the server has got SIG: the end of input must not be faster,
  * or it could exit as if nothing had happened. */
@@ -164,8 +196,18 @@ void end_by_signal(struct session *s, const struct signalfd_siginfo *info)
 	s->forced = true;
 	if (!s->over)
 		s->over = now();
-	if (!tell(s, sig))
-		end(s);
+	switch (note_sender(info)) {
+	case FIRST:
+		if (!tell(s, sig))
+			end(s);
+		break;
+	case BY_ANOTHER_WAY:
+		break;
+	case AGAIN:
+		if (!tell(s, CONTROL_KILL_NOW))
+			end(s);
+		break;
+	}
 }
 
 /* The reaper's means that the server has got its signal.

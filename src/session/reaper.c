@@ -74,7 +74,6 @@ struct reaper {
 	int64_t reporting; /* since when deaths are counted: */
 	size_t reports, unreported;
 
-	sigset_t asked; /* ending signals that the client sent */
 	sigset_t sent;  /* ending signals that the tree got */
 	bool client_died;
 };
@@ -143,6 +142,13 @@ static void begin_killing(struct reaper *r)
 	event("signal name=KILL");
 }
 
+/* The client does not want to wait. */
+static void kill_now(struct reaper *r)
+{
+	if (r->phase != KILLING)
+		begin_killing(r);
+}
+
 /* Sends the shim the SIGCONT that tells it to look around. */
 static void nudge_shim(const struct reaper *r)
 {
@@ -160,11 +166,7 @@ static void pass_on(struct reaper *r, int sig)
 			signal_group(r, sig);
 		else if (r->server)
 			kill(r->server, sig);
-	} else if (sigismember(&r->asked, sig)) {
-		if (r->phase != KILLING)
-			begin_killing(r); /* asked twice: now */
 	} else {
-		sigaddset(&r->asked, sig);
 		/* npm in mid-install takes a second signal, of any kind, for "now",
 		 * and leaves the cache broken that it was about to roll back. */
 		if (!sigismember(&r->sent, sig) && (r->phase < TERMINATING || r->server_spoke))
@@ -240,13 +242,14 @@ static void read_control(struct reaper *r)
 			sample_tree();
 		else if (bytes[i] == CONTROL_NUDGE)
 			nudge_shim(r);
+		else if (bytes[i] == CONTROL_KILL_NOW)
+			kill_now(r);
 		else
 			pass_on(r, bytes[i]);
 	}
 }
 
-/* A signal sent to the reaper itself, by hand or by a service manager: the
- * shim may have got the same one, so it never counts as asked again. */
+/* A signal sent to the reaper itself, by hand or by a service manager. */
 static void read_signals(struct reaper *r)
 {
 	struct signalfd_siginfo info;
@@ -462,7 +465,6 @@ void sweep_tree(int signals, bool server_spoke)
 	};
 
 	prctl(PR_SET_NAME, NAME_SWEEP);
-	sigemptyset(&r.asked);
 	sigemptyset(&r.sent);
 	reap_tree(&r);
 }
@@ -507,7 +509,6 @@ void be_reaper(const struct pipes *p, int signals, int client)
 	close_all_but(0, keep, sizeof keep / sizeof *keep);
 	own_description(STDERR_FILENO, O_WRONLY);
 
-	sigemptyset(&r.asked);
 	sigemptyset(&r.sent);
 	reap_tree(&r);
 

@@ -23,6 +23,7 @@ enum {
 	CONTROL_FIRST_MESSAGE,
 	CONTROL_SAMPLE,
 	CONTROL_NUDGE,
+	CONTROL_KILL_NOW,
 };
 
 /* The reaper's life: from the fork to the exit with the server's status.  SIGNALS is a
