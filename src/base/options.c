@@ -11,8 +11,7 @@
 
 #define OPTIONS_VARIABLE "MCP_REAP_OPTIONS"
 
-/* The grace is the patience of the reference SDKs, which every server lives with. */
-struct options opt = {.grace = 2000, .kill_after = -1, .idle_stop = -1};
+struct options opt = {.grace = -1, .kill_after = -1, .idle_stop = -1};
 
 static const char usage[] =
 	"Usage: mcp-reap [OPTION]... [--] COMMAND [ARG]...\n"
@@ -20,7 +19,8 @@ static const char usage[] =
 	"Run COMMAND, a stdio server, and leave nothing of it behind when the session\n"
 	"is over: when stdin ends, stdout is closed, the client dies, or COMMAND exits.\n"
 	"\n"
-	"  -g, --grace=DURATION       from the end of input to SIGTERM [2s]\n"
+	"  -g, --grace=DURATION       from the end of input to SIGTERM\n"
+	"                               [10s; 2s once the client waits no more]\n"
 	"  -k, --kill-after=DURATION  from SIGTERM to SIGKILL\n"
 	"                               [2s; 10s before COMMAND's first output]\n"
 	"  -i, --idle-stop=DURATION   end COMMAND when nothing has passed for so long and\n"

@@ -10,7 +10,7 @@
 
 /* Read-only once main has begun.  Times are in ms. */
 extern struct options {
-	int64_t grace;
+	int64_t grace;      /* -1: not said */
 	int64_t kill_after; /* -1: not said */
 	int64_t idle_stop;  /* -1: never */
 	bool drop_launcher;

@@ -18,8 +18,9 @@
 #include <unistd.h>
 
 enum {
-	/* ms, for a server that does not read its input; between two looks at it. */
-	UNREAD_MAX = 60000,
+	/* ms, for a server that has said nothing yet and does not read its input; between
+	 * two looks at it. */
+	SILENT_MAX = 60000,
 	UNREAD_POLL_MAX = 100,
 	/* Turns of the lane, for what the client has sent before the end. */
 	LAST_TURNS = 16,
@@ -57,7 +58,7 @@ void finish_input(struct session *s)
 void end(struct session *s)
 {
 	pass_input(s);
-	if (!tell(s, CONTROL_INPUT_ENDED))
+	if (!tell(s, s->forced ? CONTROL_CLIENT_GONE : CONTROL_INPUT_ENDED))
 		shut(&s->control); /* the end-of-file will do */
 	shut(&s->in.in.fd);
 	shut(&s->in.out.fd);
@@ -97,12 +98,15 @@ static bool all_read(const struct lane *lane)
 
 /*
  * The grace starts when the server has read all of its input: one that is still
- * starting, as npx does, has not seen the end yet.  Its stdin is closed only
+ * starting, as npx does, has not seen the end yet.  One that has spoken and does not
+ * read may hang.  Its stdin is closed only
  * then, so that we can ask; before that it could not notice.
  */
 void await_reading(struct session *s)
 {
-	if (all_read(&s->in) || now() >= s->input_ended + UNREAD_MAX) {
+	int64_t patience = s->server_spoke ? grace(true) : SILENT_MAX;
+
+	if (all_read(&s->in) || now() >= s->input_ended + patience) {
 		end(s);
 		return;
 	}

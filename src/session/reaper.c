@@ -28,7 +28,11 @@
 #include <unistd.h>
 
 enum {
-	/* ms.  The patience of the reference SDKs. */
+	/* ms.  While the client waits, a long grace costs nobody anything: one that
+	 * wants less sends a signal.  The other two: the patience of the reference
+	 * SDKs, which every server lives with. */
+	GRACE_AWAITED = 10000,
+	GRACE = 2000,
 	KILL_AFTER = 2000,
 	/* Before the first output, it may be npx in mid-install: SIGKILL there
 	 * leaves a broken cache. */
@@ -93,15 +97,25 @@ static bool signal_group(const struct reaper *r, int sig)
 	return r->server && getpgid(r->server) == r->group && kill(-r->group, sig) == 0;
 }
 
-/* The end of input: the server has the grace to exit by itself. */
-static void end_session(struct reaper *r)
+int64_t grace(bool awaited)
 {
-	if (r->phase != RUNNING)
-		return;
-	enter(r, ENDING);
-	r->deadline = now() + opt.grace;
-	/* Stopped with its terminal's job, it could not see the end. */
-	signal_group(r, SIGCONT);
+	return opt.grace >= 0 ? opt.grace : awaited ? GRACE_AWAITED : GRACE;
+}
+
+/* The end of input: the server has the grace to exit by itself.  AWAITED: the client
+ * waits for that; once it does not, a grace that runs becomes shorter, never longer. */
+static void end_session(struct reaper *r, bool awaited)
+{
+	int64_t deadline = now() + grace(awaited);
+
+	if (r->phase == RUNNING) {
+		enter(r, ENDING);
+		r->deadline = deadline;
+		/* Stopped with its terminal's job, it could not see the end. */
+		signal_group(r, SIGCONT);
+	} else if (r->phase == ENDING && deadline < r->deadline) {
+		r->deadline = deadline;
+	}
 }
 
 /* Signals the tree with SIG.  The clock that runs to SIGKILL is started, but
@@ -229,11 +243,13 @@ static void read_control(struct reaper *r)
 		shut(&r->control);
 		if (r->phase == RUNNING)
 			event_end("shim-died", "");
-		end_session(r);
+		end_session(r, false);
 	}
 	for (ssize_t i = 0; i < n; i++) {
 		if (bytes[i] == CONTROL_INPUT_ENDED)
-			end_session(r);
+			end_session(r, true);
+		else if (bytes[i] == CONTROL_CLIENT_GONE)
+			end_session(r, false);
 		else if (bytes[i] == CONTROL_SERVER_SPOKE)
 			r->server_spoke = true;
 		else if (bytes[i] == CONTROL_FIRST_MESSAGE)
@@ -266,7 +282,7 @@ static void wake_shim(struct reaper *r)
 	r->client_died = true;
 	shut(&r->client);
 	nudge_shim(r);
-	end_session(r);
+	end_session(r, false);
 }
 
 /* Says how many deaths were not reported, once there are few again. */

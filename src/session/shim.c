@@ -79,7 +79,7 @@ static void lose_reaper(struct session *s, int status)
 	if (WIFEXITED(status)) {
 		s->status = WEXITSTATUS(status);
 		/* That late it was not by itself. */
-		if (s->over && s->server != GOING_DOWN && now() >= s->over + opt.grace)
+		if (s->over && s->server != GOING_DOWN && now() >= s->over + grace(true))
 			s->forced = true;
 	} else {
 		complain("reaper: killed by signal %s", signal_name(WTERMSIG(status)));
