@@ -41,7 +41,7 @@ static const char usage[] =
 	"\n"
 	"DURATION is a number with an optional unit: ms, s (the default), m, h or d.\n"
 	"Options in the environment's MCP_REAP_OPTIONS are read first.\n"
-	"Exit status: COMMAND's; 128+N if signal N ended it; 125 if mcp-reap failed,\n"
+	"Exit status: COMMAND's, or the signal that it died of; 125 if mcp-reap failed,\n"
 	"126 if COMMAND cannot be run, 127 if it is not found.\n";
 
 /* clang-format off */

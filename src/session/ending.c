@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum {
@@ -143,7 +144,7 @@ static void die_of_signal(struct session *s, const struct signalfd_siginfo *info
 
 	say_reason(s, "signal-", signal_name(sig));
 	s->status = 128 + sig;
-	s->interrupted = sig == SIGINT && info->ssi_code == SI_KERNEL;
+	s->killed_by = sig;
 	s->forced = true;
 	if (!s->over)
 		s->over = now();
@@ -188,6 +189,7 @@ void end_by_signal(struct session *s, const struct signalfd_siginfo *info)
 {
 	int sig = (int)info->ssi_signo;
 
+	sigaddset(&s->asked, sig);
 	if (!s->reaper) { /* it is only output that nobody takes, or a server to come */
 		if (s->server == GOING_DOWN || s->server == STOPPED)
 			die_of_signal(s, info);
@@ -195,8 +197,6 @@ void end_by_signal(struct session *s, const struct signalfd_siginfo *info)
 		return;
 	}
 	say_reason(s, "signal-", signal_name(sig));
-	if (sig == SIGINT && info->ssi_code == SI_KERNEL)
-		s->interrupted = true;
 	s->forced = true;
 	if (!s->over)
 		s->over = now();
@@ -230,17 +230,29 @@ int final_status(const struct session *s)
 	return s->relay_failed ? EXIT_OURS : s->status;
 }
 
+/* Whether it was our clock that ended the server, and nobody else. */
+static bool was_our_doing(const struct session *s)
+{
+	return s->over && (s->killed_by == SIGTERM || s->killed_by == SIGKILL) &&
+	       !sigismember(&s->asked, s->killed_by);
+}
+
+/* Without a core file: the server has left one, if any. */
+static void die_of(int sig)
+{
+	sigset_t set;
+
+	prctl(PR_SET_DUMPABLE, 0);
+	signal(sig, SIG_DFL);
+	kill(getpid(), sig);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 __attribute__((noreturn)) void leave(const struct session *s)
 {
-	int status = final_status(s);
-	sigset_t interrupt;
-
-	if (s->interrupted && status == 128 + SIGINT) {
-		sigemptyset(&interrupt);
-		sigaddset(&interrupt, SIGINT);
-		signal(SIGINT, SIG_DFL);
-		raise(SIGINT);
-		sigprocmask(SIG_UNBLOCK, &interrupt, NULL);
-	}
-	exit(status);
+	if (s->killed_by && !s->relay_failed && !was_our_doing(s))
+		die_of(s->killed_by); /* PID 1 of a container does not */
+	exit(final_status(s));
 }

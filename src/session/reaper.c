@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -62,7 +63,8 @@ struct reaper {
 	ino_t input, output;            /* the server's pipes */
 	pid_t launchers[LAUNCHERS_MAX]; /* dropped, and not reaped yet */
 	size_t nlaunchers;
-	int status; /* the server's, once it is reaped */
+	int status;    /* the server's, once it is reaped */
+	int killed_by; /* the signal that it died of; 0: it did not */
 	bool server_spoke;
 
 	enum phase { RUNNING, ENDING, TERMINATING, KILLING } phase;
@@ -189,9 +191,12 @@ static void pass_on(struct reaper *r, int sig)
 	}
 }
 
-static int exit_status(const siginfo_t *dead)
+/* DEAD has the server's status. */
+static void note_status(struct reaper *r, const siginfo_t *dead)
 {
-	return dead->si_code == CLD_EXITED ? dead->si_status : 128 + dead->si_status;
+	r->server = 0;
+	r->killed_by = dead->si_code == CLD_EXITED ? 0 : dead->si_status;
+	r->status = r->killed_by ? 128 + r->killed_by : dead->si_status;
 }
 
 /*
@@ -228,8 +233,7 @@ static void forget_launcher(struct reaper *r, const siginfo_t *dead)
 			continue;
 		r->launchers[i] = r->launchers[--r->nlaunchers];
 		if (r->nlaunchers == 0 && r->server && parent_of(r->server) != getpid()) {
-			r->server = 0;
-			r->status = exit_status(dead);
+			note_status(r, dead);
 		}
 	}
 }
@@ -361,8 +365,7 @@ static bool reap(struct reaper *r)
 		}
 		count_process(dead.si_pid);
 		if (dead.si_pid == r->server) {
-			r->server = 0;
-			r->status = exit_status(&dead);
+			note_status(r, &dead);
 		}
 		forget_launcher(r, &dead);
 		forget_inherited(dead.si_pid);
@@ -492,6 +495,15 @@ static ino_t inode_of(int fd)
 	return fstat(fd, &st) == 0 ? st.st_ino : 0;
 }
 
+/* The exit status alone does not tell 143 from SIGTERM. */
+static void tell_signal(int fd, int sig)
+{
+	uint64_t value = (uint64_t)sig;
+
+	if (sig && write(fd, &value, sizeof value) < 0)
+		complain("eventfd: %s", strerror(errno));
+}
+
 void be_reaper(const struct pipes *p, int signals, int client)
 {
 	/* SIGCONT, should the shim die: it wakes us if we are stopped.  That it
@@ -521,7 +533,7 @@ void be_reaper(const struct pipes *p, int signals, int client)
 		.output = inode_of(p->output[1]),
 		.status = EXIT_OURS,
 	};
-	int keep[] = {STDERR_FILENO, r.control, signals, client, shim, trace_descriptor()};
+	int keep[] = {STDERR_FILENO, r.control, signals, client, shim, p->exit, trace_descriptor()};
 	close_all_but(0, keep, sizeof keep / sizeof *keep);
 	own_description(STDERR_FILENO, O_WRONLY);
 
@@ -533,5 +545,6 @@ void be_reaper(const struct pipes *p, int signals, int client)
 		nudge_shim(&r);
 	if (opt.stats && has_lost_shim())
 		say_stats(r.status);
+	tell_signal(p->exit, r.killed_by);
 	_exit(r.status);
 }

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -25,6 +26,9 @@ void make_pipes(struct pipes *p)
 	if (pipe2(p->control, O_CLOEXEC) < 0 || pipe2(p->input, O_CLOEXEC) < 0 ||
 	    pipe2(p->output, O_CLOEXEC) < 0)
 		fail("pipe");
+	p->exit = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (p->exit < 0)
+		fail("eventfd");
 }
 
 pid_t fork_process(void)

@@ -10,6 +10,7 @@ struct pipes {
 	int control[2]; /* shim to reaper */
 	int input[2];   /* shim to server's stdin */
 	int output[2];  /* server's stdout to shim */
+	int exit;       /* an eventfd, reaper to shim: the signal that the server died of */
 };
 
 /* Exits where there are none. */
