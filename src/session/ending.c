@@ -6,6 +6,7 @@
 #include "../base/fd.h"
 #include "../base/say.h"
 #include "../sight/event.h"
+#include "client.h"
 #include "reaper.h"
 #include "terminal.h"
 
@@ -182,6 +183,19 @@ static enum sent note_sender(const struct signalfd_siginfo *info)
 	return sent;
 }
 
+/*
+ * Whether a signal is the terminal's to all of its foreground group, the client among
+ * them: a client with a prompt stops its answer at Ctrl-C, and lives on.  If it does
+ * not, its death ends the session.  A job of our own in a shell is meant itself, and so
+ * is what its client has done with.
+ */
+static bool is_for_the_client(const struct session *s, const struct signalfd_siginfo *info)
+{
+	return info->ssi_code == SI_KERNEL &&
+	       (info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT) && !s->input_ended &&
+	       !s->forced && !isatty(STDIN_FILENO) && client_is_in_our_group();
+}
+
 /* The server's stdin stays open until the
  * reaper says that the server has got SIG: the end of input must not be faster,
  * or it could exit as if nothing had happened. */
@@ -189,6 +203,8 @@ void end_by_signal(struct session *s, const struct signalfd_siginfo *info)
 {
 	int sig = (int)info->ssi_signo;
 
+	if (is_for_the_client(s, info))
+		return;
 	sigaddset(&s->asked, sig);
 	if (!s->reaper) { /* it is only output that nobody takes, or a server to come */
 		if (s->server == GOING_DOWN || s->server == STOPPED)
