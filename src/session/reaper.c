@@ -311,6 +311,29 @@ static bool is_reported(struct reaper *r)
 	return !r->is_storm && r->reports < REPORTS_MAX;
 }
 
+/* Word may be on its way that the session is over. */
+static void hear_the_news(struct reaper *r)
+{
+	if (r->phase == RUNNING && r->control >= 0 && ready(r->control, POLLIN))
+		read_control(r);
+}
+
+/*
+ * LAUNCHER, which was the server so far, has exited with 0.  If it leaves a process that
+ * has both of the server's pipes, that is the server: the client can talk to it, as it
+ * could without us.  It is our child, so its exit will be the server's.
+ */
+static void find_heir(struct reaper *r, pid_t launcher)
+{
+	hear_the_news(r);
+	if (r->phase != RUNNING)
+		return;
+	r->server = child_with_pipes(r->input, r->output);
+	if (r->server)
+		event("launcher-exited pid=%d server=%d command=%s", (int)launcher, (int)r->server,
+		      quoted(command_of(r->server)));
+}
+
 static void report_death(const siginfo_t *dead)
 {
 	int pid = (int)dead->si_pid;
@@ -366,6 +389,8 @@ static bool reap(struct reaper *r)
 		count_process(dead.si_pid);
 		if (dead.si_pid == r->server) {
 			note_status(r, &dead);
+			if (dead.si_code == CLD_EXITED && dead.si_status == 0)
+				find_heir(r, dead.si_pid);
 		}
 		forget_launcher(r, &dead);
 		forget_inherited(dead.si_pid);
@@ -387,8 +412,7 @@ static bool has_lost_shim(void)
 /* The server has exited: by itself, unless word is on its way that it should. */
 static void note_exit(struct reaper *r)
 {
-	if (r->phase == RUNNING && r->control >= 0 && ready(r->control, POLLIN))
-		read_control(r);
+	hear_the_news(r);
 	if (r->phase == RUNNING && has_listeners())
 		event_end(has_lost_shim() ? "shim-died" : "server-exited", "");
 }

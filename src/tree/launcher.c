@@ -58,11 +58,6 @@ static bool is_shell_of_npm(pid_t pid)
 	       (size_t)(flag - line) + 3 + strlen(flag + 3) < sizeof line - 1;
 }
 
-static bool has_pipes(pid_t pid, ino_t input, ino_t output)
-{
-	return pipe_of(pid, "fd/0") == input && pipe_of(pid, "fd/1") == output;
-}
-
 const char *find_launchers(pid_t pid, ino_t input, ino_t output, struct launchers *l)
 {
 	const char *why = NULL;

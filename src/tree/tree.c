@@ -376,6 +376,28 @@ pid_t only_child(pid_t pid)
 	return child;
 }
 
+pid_t child_with_pipes(ino_t input, ino_t output)
+{
+	int64_t deadline = now() + WALK_MAX;
+	size_t first = nfound;
+	pid_t child = 0;
+
+	push_own_children();
+	for (size_t i = first, last = nfound; i < last && !child; i++) {
+		if (has_pipes(found[i], input, output))
+			child = found[i];
+		push_children(found[i], -1);
+		for (size_t j = last; j < nfound && !child && now() < deadline; j++) {
+			if (has_pipes(found[j], input, output))
+				child = found[i];
+			push_children(found[j], -1);
+		}
+		nfound = last;
+	}
+	nfound = first;
+	return child;
+}
+
 void note_inherited_children(pid_t reaper)
 {
 	siginfo_t dead = {.si_pid = 0};

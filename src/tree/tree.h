@@ -36,6 +36,10 @@ void name_the_stuck(void);
 /* PID's child, if it has exactly one; else 0. */
 pid_t only_child(pid_t pid);
 
+/* The first of our own children that has the pipes INPUT and OUTPUT as stdin and stdout,
+ * or is above one that has; 0: none. */
+pid_t child_with_pipes(ino_t input, ino_t output);
+
 /* The memory of all below PID, KiB. */
 int64_t memory_below(pid_t pid);
 
