@@ -413,7 +413,7 @@ static bool has_lost_shim(void)
 static void note_exit(struct reaper *r)
 {
 	hear_the_news(r);
-	if (r->phase == RUNNING && has_listeners())
+	if (r->phase == RUNNING && has_listeners() && !*end_reason()) /* it could not be run */
 		event_end(has_lost_shim() ? "shim-died" : "server-exited", "");
 }
 

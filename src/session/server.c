@@ -5,11 +5,14 @@
 #include "../base/options.h"
 #include "../base/say.h"
 #include "../base/self.h"
+#include "../sight/event.h"
 #include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -42,6 +45,26 @@ int keep_stderr(void)
 	return kept_stderr;
 }
 
+/* Why the command cannot be run, by errno's WHY.  What most often is wrong is another
+ * PATH than in a shell, and a command line as one word. */
+static void complain_of_command(int why)
+{
+	const char *command = *self.command, *path = getenv("PATH");
+
+	if (why != ENOENT)
+		complain("%s: %s", command, strerror(why));
+	else if (strchr(command, ' ') && !self.command[1])
+		complain("%s: not found: it is one word; the command and each argument are words "
+			 "of their own",
+			 command);
+	else if (strchr(command, '/'))
+		complain("%s: %s", command, strerror(why));
+	else if (!path)
+		complain("%s: not found, and PATH is not set", command);
+	else
+		complain("%s: not found in PATH=%s", command, path);
+}
+
 __attribute__((noreturn)) static void exec_server(const struct pipes *p, pid_t reaper)
 {
 	/* The last line of defence; the reaper may be dead already. */
@@ -59,9 +82,11 @@ __attribute__((noreturn)) static void exec_server(const struct pipes *p, pid_t r
 	restore_signals();
 
 	execvp(*self.command, self.command);
-	int why = errno;
-	complain("%s: %s", *self.command, strerror(why));
-	_exit(why == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_INVOKE);
+	bool missing = errno == ENOENT;
+	complain_of_command(errno);
+	if (!*end_reason())
+		event_end(missing ? "command-not-found" : "command-not-run", "");
+	_exit(missing ? EXIT_NOT_FOUND : EXIT_CANNOT_INVOKE);
 }
 
 /*
