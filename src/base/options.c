@@ -36,6 +36,8 @@ static const char usage[] =
 	"  -x, --no-new-privs         COMMAND cannot gain privileges (setuid)\n"
 	"  -o, --outlive-parent       our parent may exit; only stdio and signals\n"
 	"                               end the session\n"
+	"      --spare=NAME[,NAME]    let descendants of that name, and what is below them,\n"
+	"                               live on when the session ends\n"
 	"  -v, --verbose              say on stderr what happens\n"
 	"  -s, --stats[=json]         say on stderr at the end what the session was\n"
 	"  -t, --trace=FILE           write all messages to FILE, as JSON Lines; -: to\n"
@@ -54,6 +56,9 @@ static const char usage[] =
  * MCP_REAP_OPTIONS say. */
 enum { NO = 1024 };
 
+/* One without a letter. */
+enum { SPARE = 512 };
+
 /* clang-format off */
 static const char short_options[] = "+:g:k:i:ljxovst:LhV";
 static const struct option long_options[] = {
@@ -67,6 +72,8 @@ static const struct option long_options[] = {
 	{"verbose",        no_argument,       NULL, 'v'},
 	{"stats",          optional_argument, NULL, 's'},
 	{"trace",          required_argument, NULL, 't'},
+	{"spare",          required_argument, NULL, SPARE},
+	{"no-spare",          no_argument,    NULL, NO + SPARE},
 	{"no-grace",          no_argument,    NULL, NO + 'g'},
 	{"no-kill-after",     no_argument,    NULL, NO + 'k'},
 	{"no-idle-stop",      no_argument,    NULL, NO + 'i'},
@@ -179,6 +186,9 @@ static void take_back(int letter)
 	case 't':
 		opt.trace = defaults.trace;
 		break;
+	case SPARE:
+		opt.nspared = 0;
+		break;
 	}
 }
 
@@ -233,6 +243,12 @@ static void parse_words(int argc, char **argv)
 			if (!*optarg)
 				refuse("--trace: '': not a file");
 			opt.trace = optarg;
+			break;
+		case SPARE:
+			if (!*optarg || opt.nspared == SPARED_MAX)
+				refuse("--spare: '%s': %s", optarg,
+				       *optarg ? "too many" : "not a name");
+			opt.spared[opt.nspared++] = optarg;
 			break;
 		case 'L':
 			opt.list = true;

@@ -12,6 +12,7 @@
 #include "../sight/trace.h"
 #include "../tree/launcher.h"
 #include "../tree/proc.h"
+#include "../tree/spare.h"
 #include "../tree/tree.h"
 #include "signals.h"
 
@@ -80,7 +81,7 @@ struct reaper {
 	int64_t reporting; /* since when deaths are counted: */
 	size_t reports, unreported;
 
-	sigset_t sent;  /* ending signals that the tree got */
+	sigset_t sent; /* ending signals that the tree got */
 	bool client_died;
 };
 
@@ -151,7 +152,7 @@ static void begin_killing(struct reaper *r)
 {
 	enter(r, KILLING);
 	r->killing = now();
-	if (!opt.stats || proc_kind() == PROC_NONE)
+	if ((!opt.stats && !spares_any()) || proc_kind() == PROC_NONE)
 		signal_group(r, SIGKILL);
 	if (proc_kind() == PROC_CHILDREN)
 		signal_tree(SIGKILL);
@@ -510,6 +511,7 @@ void sweep_tree(int signals, bool server_spoke)
 	prctl(PR_SET_NAME, NAME_SWEEP);
 	sigemptyset(&r.sent);
 	reap_tree(&r);
+	name_the_spared();
 }
 
 static ino_t inode_of(int fd)
@@ -541,6 +543,7 @@ void be_reaper(const struct pipes *p, int signals, int client)
 	disown_inherited();
 
 	pid_t server = run_server(p);
+	never_spare(server);
 	event("server pid=%d", (int)server);
 
 	int shim = pidfd_open_of(self.shim);
@@ -563,6 +566,7 @@ void be_reaper(const struct pipes *p, int signals, int client)
 
 	sigemptyset(&r.sent);
 	reap_tree(&r);
+	name_the_spared();
 
 	/* Stopped after our first SIGCONT, it would stay so for ever. */
 	if (r.client_died)

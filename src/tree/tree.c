@@ -8,8 +8,10 @@
 #include "../base/options.h"
 #include "../base/say.h"
 #include "../base/self.h"
+#include "../sight/event.h"
 #include "../sight/stats.h"
 #include "proc.h"
+#include "spare.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -221,7 +223,7 @@ static size_t signal_below(pid_t root, int sig, int64_t deadline)
 		if (l->next < l->last && depth + 1 < LEVELS_MAX && now() < deadline) {
 			pid_t child = found[l->next++];
 			int fd = pidfd_open_of(child);
-			if (read_proc(child, &p) && is_child_of(l, &p))
+			if (read_proc(child, &p) && is_child_of(l, &p) && !is_spared(child))
 				enter_level(&levels[++depth], child, fd, p.threads);
 			else
 				shut(&fd);
@@ -251,6 +253,8 @@ size_t signal_tree(int sig)
 	/* From behind: there are those who have come last, and in front are the dead. */
 	push_own_children();
 	for (size_t i = nfound; i-- > first && now() < deadline;) {
+		if (is_spared(found[i]))
+			continue;
 		count += signal_below(found[i], sig, deadline);
 		count += signal_one(found[i], -1, sig);
 	}
@@ -281,7 +285,9 @@ void kill_children(void)
 	 * in front are the dead. */
 	push_own_children();
 	for (size_t i = nfound; i-- > first;) {
-		if (proc_kind() == PROC_STAT)
+		if (is_spared(found[i]))
+			continue;
+		if (proc_kind() == PROC_STAT && !spares_any())
 			kill_group_of(found[i]);
 		note_signalled(found[i], SIGKILL);
 		/* What has changed its user may have started what has not. */
@@ -312,7 +318,7 @@ bool is_stuck(void)
 
 	push_own_children();
 	for (size_t i = first; stuck && i < nfound; i++)
-		stuck = why_stuck(found[i]);
+		stuck = is_spared(found[i]) || why_stuck(found[i]);
 	nfound = first;
 	return stuck;
 }
@@ -358,7 +364,7 @@ void name_the_stuck(void)
 
 	push_own_children();
 	for (size_t i = first; i < nfound; i++) {
-		const char *why = why_stuck(found[i]);
+		const char *why = is_spared(found[i]) ? NULL : why_stuck(found[i]);
 		if (why)
 			complain("%d (%s): cannot be ended, left: %s", (int)found[i],
 				 command_of(found[i]), why);
@@ -424,12 +430,28 @@ void disown_inherited(void)
 
 bool has_tree(void)
 {
-	if (ninherited == 0)
+	if (ninherited == 0 && (!spares_any() || proc_kind() == PROC_NONE))
 		return true;
 	push_own_children();
-	bool left = nfound > ninherited;
+	bool left = false;
+	for (size_t i = ninherited; i < nfound && !left; i++)
+		left = !is_spared(found[i]);
 	nfound = ninherited;
 	return left;
+}
+
+void name_the_spared(void)
+{
+	size_t first = nfound;
+
+	if (!spares_any())
+		return;
+	push_own_children();
+	for (size_t i = first; i < nfound; i++)
+		if (is_spared(found[i]))
+			event("spared pid=%d command=%s", (int)found[i],
+			      quoted(command_of(found[i])));
+	nfound = first;
 }
 
 void forget_walks(void)

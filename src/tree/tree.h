@@ -57,8 +57,11 @@ void forget_inherited(pid_t pid);
 /* There are none, in a process just forked. */
 void disown_inherited(void);
 
-/* Whether we have children besides the inherited. */
+/* Whether we have children besides the inherited, and the spared. */
 bool has_tree(void);
+
+/* For -v: says who of our children is left to live on. */
+void name_the_spared(void);
 
 /* Lets go of the memory that walks have used. */
 void forget_walks(void);
