@@ -268,6 +268,27 @@ stubborn_for() {
 	nothing_left
 }
 
+# container WORD: a session with something called docker, given that word, which survives SIGTERM.
+container() {
+	cp "$(command -v bash)" docker
+	printf 'trap "" TERM\necho ready\nwhile :; do sleep 0.1; done\n' >"$1"
+	start -g 0 -k 0.2 -- ./docker "$1"
+	await has '^ready'
+	close_stdin
+	ended
+	nothing_left
+}
+
+@test "of docker run that had to be killed stderr says that its container may be running" {
+	container run
+	[[ $(<err) == 'mcp-reap: '*' (docker run): has to be killed: its container may be running; add --init' ]]
+}
+
+@test "of another docker that had to be killed stderr says nothing" {
+	container ps
+	[[ ! -s err ]]
+}
+
 # A launcher that starts the server and exits.
 
 # launched STATUS WORD...: a session with such a server, behind a launcher that has exited with STATUS.

@@ -152,6 +152,7 @@ static void begin_killing(struct reaper *r)
 {
 	enter(r, KILLING);
 	r->killing = now();
+	warn_of_containers();
 	if ((!opt.stats && !spares_any()) || proc_kind() == PROC_NONE)
 		signal_group(r, SIGKILL);
 	if (proc_kind() == PROC_CHILDREN)

@@ -404,6 +404,43 @@ pid_t child_with_pipes(ino_t input, ino_t output)
 	return child;
 }
 
+/* Whether PID is docker run, or one of its kind. */
+static bool runs_container(pid_t pid)
+{
+	static const char *const commands[] = {"docker", "podman", "nerdctl"};
+	const char *name = command_of(pid);
+	char line[1024];
+
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+		if (strcmp(name, commands[i]) != 0)
+			continue;
+		ssize_t n = read_proc_file(pid, "cmdline", line, sizeof line);
+		for (const char *word = line; word < line + n; word += strlen(word) + 1)
+			if (strcmp(word, "run") == 0)
+				return true;
+	}
+	return false;
+}
+
+void warn_of_containers(void)
+{
+	enum { LOOK_MAX = 100 }; /* ms: killing must not wait for long */
+	int64_t deadline = now() + LOOK_MAX;
+	size_t first = nfound;
+
+	push_own_children();
+	for (size_t i = first; i < nfound && now() < deadline; i++) {
+		if (runs_container(found[i])) {
+			complain("%d (%s run): has to be killed: its container may be running; add "
+				 "--init",
+				 (int)found[i], command_of(found[i]));
+			break;
+		}
+		push_children(found[i], -1);
+	}
+	nfound = first;
+}
+
 void note_inherited_children(pid_t reaper)
 {
 	siginfo_t dead = {.si_pid = 0};

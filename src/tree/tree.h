@@ -40,6 +40,10 @@ pid_t only_child(pid_t pid);
  * or is above one that has; 0: none. */
 pid_t child_with_pipes(ino_t input, ino_t output);
 
+/* Says, once, if a command that runs a container is about to be killed: the container is no
+ * descendant of ours. */
+void warn_of_containers(void);
+
 /* The memory of all below PID, KiB. */
 int64_t memory_below(pid_t pid);
 
