@@ -77,6 +77,7 @@ struct reaper {
 	size_t reaped;  /* in this turn, */
 	bool more_dead; /* and there are more */
 	int64_t next_round;
+	bool round_due;    /* ... and nothing else need wake us for it */
 	bool is_storm;     /* many were in the one before */
 	int64_t reporting; /* since when deaths are counted: */
 	size_t reports, unreported;
@@ -427,7 +428,8 @@ static bool kill_round(struct reaper *r)
 
 	/* Where there are very many dead to be listed, at least half of the time is for
 	 * them, as they take the numbers that everybody needs. */
-	if (begun < r->next_round)
+	r->round_due = begun < r->next_round;
+	if (r->round_due)
 		return true;
 	kill_children();
 	r->next_round = 2 * now() - begun;
@@ -479,6 +481,8 @@ static void reap_tree(struct reaper *r)
 			timeout = until(r->deadline);
 		else if (r->give_up)
 			timeout = UNKILLABLE_POLL;
+		if (r->round_due)
+			timeout = until(r->next_round);
 		if (r->more_dead)
 			timeout = 0;
 		wait_for(fds, sizeof fds / sizeof *fds, timeout);
