@@ -107,8 +107,8 @@ static void begin_watching(struct session *s)
 static void close_the_rest(const struct session *s)
 {
 	int kept_stderr = opt.idle_stop >= 0 ? keep_stderr() : -1;
-	int keep[] = {s->signals,   s->control,  s->in.out.fd,      s->out.in.fd,
-		      s->err.in.fd, kept_stderr, trace_descriptor()};
+	int keep[] = {s->signals,   s->control,   s->exit,     s->in.out.fd,
+		      s->out.in.fd, s->err.in.fd, kept_stderr, trace_descriptor()};
 
 	close_all_but(STDERR_FILENO + 1, keep, sizeof keep / sizeof *keep);
 }
@@ -128,7 +128,8 @@ static void take_stdio(struct session *s)
 
 int main(int argc, char **argv)
 {
-	struct session s = {.status = EXIT_OURS, .control = -1, .err.in.fd = -1, .err.out.fd = -1};
+	struct session s = {
+		.status = EXIT_OURS, .control = -1, .exit = -1, .err.in.fd = -1, .err.out.fd = -1};
 
 	self.start = now();
 	self.command = parse_options(argc, argv);

@@ -11,7 +11,7 @@ _mcp_reap()
 	while ((i < COMP_CWORD)) && ! $command; do
 		value=''
 		case ${COMP_WORDS[i]} in
-		--grace | --kill-after | --idle-stop | --trace | --trace-max)
+		--grace | --kill-after | --idle-stop | --spare | --trace | --trace-max)
 			value=${COMP_WORDS[i]}
 			[[ ${COMP_WORDS[i + 1]} != = ]] || ((i += 1))
 			((i += 1))
@@ -56,7 +56,7 @@ _mcp_reap()
 		esac
 	elif ! $command && [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W '--drop-launcher --grace= --help --idle-stop= --json-only
-			--kill-after= --list --no-new-privs --outlive-parent --stats --trace= --trace-max= --verbose --version' -- "$cur")
+			--kill-after= --list --no-new-privs --outlive-parent --spare= --stats --trace= --trace-max= --verbose --version' -- "$cur")
 		[[ ${COMPREPLY[0]-} != *= ]] || compopt -o nospace
 	elif declare -F _comp_command_offset >/dev/null; then # bash-completion 2.12
 		_comp_command_offset "$i"

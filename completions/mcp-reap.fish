@@ -8,7 +8,7 @@ function __mcp_reap_command
             case --
                 set -e words[1]
                 break
-            case --grace --kill-after --idle-stop --trace --trace-max
+            case --grace --kill-after --idle-stop --spare --trace --trace-max
                 set -e words[1]
             case '--*'
             case '-*g' '-*k' '-*i' '-*t'
@@ -42,6 +42,7 @@ complete -c mcp-reap -n __mcp_reap_no_command -l drop-launcher=all -d "Even if i
 complete -c mcp-reap -n __mcp_reap_no_command -s j -l json-only -d 'Send lines that are not JSON to stderr'
 complete -c mcp-reap -n __mcp_reap_no_command -s x -l no-new-privs -d 'The server cannot gain privileges'
 complete -c mcp-reap -n __mcp_reap_no_command -s o -l outlive-parent -d 'The parent may exit'
+complete -c mcp-reap -n __mcp_reap_no_command -l spare -x -d 'Names of descendants that live on'
 complete -c mcp-reap -n __mcp_reap_no_command -s v -l verbose -d 'Say on stderr what happens'
 complete -c mcp-reap -n __mcp_reap_no_command -s s -l stats -d 'Say on stderr at the end what the session was'
 complete -c mcp-reap -n __mcp_reap_no_command -l stats=json -d 'The same, as JSON'

@@ -209,10 +209,56 @@ worked() {
 @test "a command that is not found is 127, with one line" {
 	lost no-such-command
 	refused 127
-	[[ $stderr == *no-such-command*': No such file or directory'* ]]
+	[[ $stderr == "mcp-reap: no-such-command: not found in PATH=$PATH" ]]
 	try -- ./no-such-command
 	refused 127
 	[[ $stderr == *./no-such-command*': No such file or directory'* ]]
+}
+
+@test "without a PATH a command that is not found says so" {
+	run -127 --separate-stderr env -u PATH "$MCP_REAP" -- no-such-command
+	[[ $stderr == 'mcp-reap: no-such-command: not found, and PATH is not set' ]]
+}
+
+@test "a command line in one word is named as such" {
+	local command
+	for command in 'npx -y foo' '/usr/bin/npx -y foo'; do
+		run -127 --separate-stderr mcp_reap -- "$command"
+		[[ $stderr == "mcp-reap: $command: not found: it is one word; "* ]]
+	done
+}
+
+@test "a program with a blank in its name can be run" {
+	ln -s "$(command -v true)" 'a program'
+	run -0 mcp_reap -- './a program'
+}
+
+@test "--no-OPTION takes back what MCP_REAP_OPTIONS has set" {
+	local option
+	export MCP_REAP_OPTIONS
+	for option in -v -s --trace=- --grace=x --kill-after=x --idle-stop=x; do
+		MCP_REAP_OPTIONS=${option/x/1}
+		option=${option/-v/--verbose} option=${option/-s/--stats} option=${option%=*}
+		run -0 --separate-stderr mcp_reap "--no-${option#--}" -- true </dev/null
+		[[ -z $stderr ]]
+	done
+	MCP_REAP_OPTIONS='-x -o -l -j'
+	run -0 --separate-stderr mcp_reap --no-no-new-privs --no-outlive-parent --no-drop-launcher --no-json-only -- \
+		sh -c 'echo noise; grep NoNewPrivs /proc/self/status' </dev/null
+	[[ $output == $'noise\nNoNewPrivs:\t0' ]]
+	MCP_REAP_OPTIONS='--no-verbose' run -0 --separate-stderr mcp_reap -v -- true </dev/null
+	[[ -n $stderr ]]
+}
+
+@test "a mistake in MCP_REAP_OPTIONS does not disable --help and --version" {
+	local value
+	for value in '--nonsense' '"' '-L' 'word'; do
+		MCP_REAP_OPTIONS=$value run -0 mcp_reap --help
+		[[ $output == Usage:* ]]
+		MCP_REAP_OPTIONS=$value run -0 mcp_reap -V
+		MCP_REAP_OPTIONS=$value run -125 mcp_reap -- true -h
+		run -125 mcp_reap --nonsense --help
+	done
 }
 
 @test "an empty command is not found" {

@@ -232,7 +232,8 @@ stubborn_for() {
 # 5. The server goes.
 
 @test "the strays of a server that exits with 0 are gone, and the status is 0" {
-	start "${TIMES[@]}" -- "$FIX/server" "${STUBBORN[@]}" exit=0
+	# Without its stdin: one that has both pipes could be the server.
+	start "${TIMES[@]}" -- sh -c 'exec "$@" </dev/null' - "$FIX/server" "${STUBBORN[@]}" exit=0
 	ended
 	((STATUS == 0))
 	nothing_left
@@ -264,6 +265,100 @@ stubborn_for() {
 	start "${TIMES[@]}" -- "$FIX/server" stopped chain-proof=200 wide-proof=500 runner=tree "${STUBBORN[@]}" exit=3
 	ended
 	((STATUS == 3))
+	nothing_left
+}
+
+# container WORD: a session with something called docker, given that word, which survives SIGTERM.
+container() {
+	cp "$(command -v bash)" docker
+	printf 'trap "" TERM\necho ready\nwhile :; do sleep 0.1; done\n' >"$1"
+	start -g 0 -k 0.2 -- ./docker "$1"
+	await has '^ready'
+	close_stdin
+	ended
+	nothing_left
+}
+
+@test "of docker run that had to be killed stderr says that its container may be running" {
+	container run
+	[[ $(<err) == 'mcp-reap: '*' (docker run): has to be killed: its container may be running; add --init' ]]
+}
+
+@test "of another docker that had to be killed stderr says nothing" {
+	container ps
+	[[ ! -s err ]]
+}
+
+# A launcher that starts the server and exits.
+
+# launched STATUS WORD...: a session with such a server, behind a launcher that has exited with STATUS.
+launched() {
+	start -v "${TIMES[@]}" -- bash -c '"$@" <&0 & echo $! >pid; exit '"$1" - "$FIX/server" "${@:2}"
+}
+
+@test "a launcher that exits with 0 leaves its server in the session, bare" {
+	launch bash -c '"$@" <&0 & exit 0' - "$FIX/server" ready echo
+	await has '^ready'
+	say hello
+	await has hello
+	close_stdin
+	nothing_left
+}
+
+@test "a launcher that exits with 0 leaves its server in the session, whose status is the server's" {
+	launched 0 ready echo at-eof=7 child daemon=1
+	await has 'launcher-exited' err
+	say hello
+	await has hello
+	close_stdin
+	ended
+	((STATUS == 7))
+	nothing_left
+}
+
+@test "so does a launcher whose server is a daemon" {
+	need setsid
+	start -v "${TIMES[@]}" -- bash -c 'setsid bash -c "\"\$@\" <&0 & " - "$@" <&0 & wait' - "$FIX/server" ready echo
+	await has 'launcher-exited' err
+	say hello
+	await has hello
+	close_stdin
+	ended
+	nothing_left
+}
+
+@test "the exit of a server whose launcher has exited ends the session" {
+	launched 0 ready cue exit=5
+	await has 'launcher-exited' err
+	say go
+	ended
+	((STATUS == 5))
+	nothing_left
+}
+
+@test "a launcher that exits with another status ends the session" {
+	launched 3 ready deaf "${STUBBORN[@]}"
+	ended
+	((STATUS == 3))
+	nothing_left
+}
+
+@test "a server whose launcher has exited does not outlive the client, the shim or the reaper" {
+	local whom
+	for whom in shim reaper; do
+		launched 0 ready deaf term-proof "${STUBBORN[@]}"
+		await has 'launcher-exited' err
+		if [[ $whom == shim ]]; then
+			kill -KILL "$SHIM"
+		else
+			kill -KILL "$(reaper_pid)"
+		fi
+		nothing_left
+	done
+	client stdio=inherit until=go die -- -v "${TIMES[@]}" -- \
+		bash -c '"$@" <&0 & exit 0' - "$FIX/server" ready deaf term-proof "${STUBBORN[@]}"
+	await has 'launcher-exited' err
+	: >go
 	nothing_left
 }
 
@@ -563,10 +658,10 @@ with_own_child() {
 }
 
 @test "children that the shim inherited outlive the server" {
-	with_own_child exit=0 cue
+	with_own_child exit=3 cue
 	say go
 	ended
-	((STATUS == 0))
+	((STATUS == 3))
 	nothing_left
 	alive "$OWN_CHILD"
 }

@@ -17,7 +17,7 @@ setup() {
 	MARK=$BASHPID.${EPOCHREALTIME//[!0-9]/}
 	SHIM='' CLIENT='' STATUS=0
 	SPARE=() # pids beside the tree, which a test expects to survive, and teardown ends
-	ulimit -c 0 # crashes are part of the subject
+	ulimit -S -c 0 # crashes are part of the subject
 	cd "$BATS_TEST_TMPDIR" || return
 	mkfifo in tree
 	# A FIFO opened for reading and writing does not wait for its other end.

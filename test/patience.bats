@@ -129,16 +129,107 @@ cut_short() {
 	(($(stamp TERM) - begin >= 1495))
 }
 
-@test "the default grace is 2 seconds" {
+# The grace by default: long as long as a client waits that has not said otherwise.
+
+@test "a server that takes 5 seconds to save at the end of its input saves, bare" {
+	launch "$FIX/client" expect=ready close-stdin wait -- "$FIX/server" saver=saved:5000 ready
+	ended $!
+	saved
+}
+
+@test "a server that takes 5 seconds to save at the end of its input saves" {
+	client expect=ready close-stdin wait -- -- "$FIX/server" saver=saved:5000 log=log ready
+	ended "$CLIENT"
+	has '^client: status 0$'
+	saved
+	run ! has TERM log
+	nothing_left
+}
+
+@test "SIGTERM comes after 10 seconds while the client waits" {
 	local begin
 	OPTIONS=()
 	session deaf saver=saved:0
 	begin=$(now)
 	close_stdin
 	ended
-	(($(stamp TERM) - begin >= 1995))
-	(($(stamp TERM) - begin < 6000))
+	(($(stamp TERM) - begin >= 9995))
+	(($(stamp TERM) - begin < 16000))
 	nothing_left
+}
+
+# after_two BEGIN: SIGTERM came 2 seconds after that.
+after_two() {
+	(($(stamp TERM) - $1 >= 1995))
+	(($(stamp TERM) - $1 < 6000))
+}
+
+@test "SIGTERM comes after 2 seconds when the client is dead" {
+	local begin
+	client stdio=inherit until=go die -- -- "$FIX/server" deaf saver=saved:0 log=log ready
+	await has '^ready'
+	begin=$(now)
+	: >go
+	nothing_left
+	after_two "$begin"
+}
+
+@test "SIGTERM comes after 2 seconds when the client has closed stdout" {
+	local begin
+	client expect=ready until=go close-stdout until=never -- -- "$FIX/server" deaf saver=saved:0 log=log ready
+	begin=$(now)
+	: >go
+	nothing_left
+	after_two "$begin"
+}
+
+@test "SIGTERM comes after 2 seconds when the client has killed the shim" {
+	local begin
+	OPTIONS=()
+	session deaf saver=saved:0
+	begin=$(now)
+	kill -KILL "$SHIM"
+	nothing_left
+	after_two "$begin"
+}
+
+@test "SIGTERM comes 2 seconds after the client's death if that comes within the grace" {
+	local begin
+	client expect=ready close-stdin until=go die -- -- "$FIX/server" deaf saver=saved:0 log=log ready
+	await has EOF log
+	sleep 1
+	begin=$(now)
+	: >go
+	nothing_left
+	after_two "$begin"
+}
+
+@test "SIGTERM comes 2 seconds after stdout is closed if that comes within the grace" {
+	local begin
+	client expect=ready close-stdin until=go close-stdout until=never -- -- "$FIX/server" deaf saver=saved:0 log=log ready
+	await has EOF log
+	sleep 1
+	begin=$(now)
+	: >go
+	nothing_left
+	after_two "$begin"
+}
+
+@test "a client's death does not make a grace longer that is nearly over" {
+	local begin
+	client expect=ready close-stdin sleep=9000 die -- -- "$FIX/server" deaf saver=saved:0 log=log ready
+	await has EOF log
+	begin=$(stamp EOF)
+	nothing_left
+	(($(stamp TERM) - begin < 10900))
+}
+
+@test "an explicit grace is taken at its word when the client dies" {
+	client expect=ready close-stdin until=go die -- -g 4 -- "$FIX/server" deaf saver=saved:0 log=log ready
+	await has EOF log
+	: >go
+	nothing_left
+	(($(stamp TERM) - $(stamp EOF) >= 3990))
 }
 
 @test "a server that is left in peace is not ended" {
@@ -325,7 +416,7 @@ cut_short() {
 
 @test "a server that never reads its input is ended at once when the client is dead" {
 	client expect=ready send=hello die -- -g 0.3 -k 0.3 -- sh -c 'echo ready; exec sleep 300'
-	nothing_left # in less than the 60 s that it would have had
+	nothing_left
 }
 
 @test "a server that never reads more than fits is ended at once when the client is dead" {
@@ -333,13 +424,25 @@ cut_short() {
 	nothing_left
 }
 
-@test "a server that never reads its input is ended 60 s after the end of it" {
+@test "a server that has spoken and does not read its input has the grace for it, and then the grace" {
+	local begin
+	start -g 1 -k 0.3 -- sh -c 'echo ready; exec sleep 300'
+	await has ready
+	begin=$(now)
+	say hello
+	close_stdin
+	ended
+	(($(now) - begin >= 1995))
+	(($(now) - begin < 20000))
+	nothing_left
+}
+
+@test "a silent server that never reads its input is ended 60 s after the end of it" {
 	local begin
 	[[ ${MCP_REAP_TEST_SLOW-} == 1 ]] || skip "slow: set MCP_REAP_TEST_SLOW=1"
 	# shellcheck disable=SC2034 # for helper.bash
 	PATIENCE=90
-	start -g 1 -k 0.3 -- sh -c 'echo ready; exec sleep 300'
-	await has ready
+	start -g 1 -k 0.3 -- sleep 300
 	begin=$(now)
 	say hello
 	close_stdin

@@ -798,4 +798,17 @@ readme() {
 		grep -q $'a??31m???b????c\xc3\xa9' "$file"
 		run ! grep -qP '\x9b|\xff' "$file"
 	done
+
+@test "our own errors are in the trace, and why a command could not be run is the reason" {
+	start -v -t trace -- no-such-command
+	ended
+	[[ $STATUS == 127 && $(grep -c 'end reason=' err) == 1 ]]
+	has 'end reason=command-not-found' err
+	has '"event":"error","message":"no-such-command: not found in PATH=' trace
+	has '"event":"end","reason":"command-not-found"' trace
+	start --stats=json -t trace2 -- /
+	ended
+	[[ $STATUS == 126 ]]
+	has '"reason":"command-not-run"' err
+	has '"event":"error","message":"/: Permission denied"' trace2
 }

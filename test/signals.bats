@@ -128,6 +128,57 @@ only_got() {
 	nothing_left
 }
 
+# One event that comes by several ways is no impatient client. /bin/kill is another sender each time.
+
+@test "the same ending signal from another sender leaves the server its time to save" {
+	start -k 300 -- "$FIX/server" term-proof saver=saved:1000 log=log ready
+	await has '^ready'
+	kill -TERM "$SHIM"
+	await has saving log
+	env kill -TERM "$SHIM"
+	env kill -TERM "$SHIM"
+	ended
+	[[ $(<saved) == complete ]]
+	[[ $(count TERM) == 1 ]]
+	nothing_left
+}
+
+@test "the same ending signal from any sender who has sent it before means SIGKILL now" {
+	listening -k 300
+	kill -TERM "$SHIM"
+	await has TERM log
+	env kill -TERM "$SHIM"
+	kill -TERM "$SHIM"
+	ended
+	nothing_left
+}
+
+# stopped_as_by_systemd COMMAND...: each of its processes gets SIGTERM, and clients hand it on.
+stopped_as_by_systemd() {
+	launch "$@"
+	CLIENT=$!
+	await has '^ready'
+	# shellcheck disable=SC2046
+	kill -TERM $(marked)
+	nothing_left
+	[[ $(<saved) == complete ]]
+}
+# It hands on the first one only: what it sent twice would be asked for twice.
+GATEWAY='"$@" <&0 & trap "trap : TERM; kill -TERM $!" TERM; wait; wait; wait'
+
+@test "a service manager's stop leaves a server its time to save, bare" {
+	stopped_as_by_systemd bash -c "$GATEWAY" - "$FIX/server" saver=saved:1000 ready
+}
+
+@test "a service manager's stop leaves a server its time to save" {
+	stopped_as_by_systemd bash -c "$GATEWAY" - "$MCP_REAP" -- "$FIX/server" saver=saved:1000 ready
+}
+
+@test "a service manager's stop leaves a server its time to save, in a session within a session" {
+	stopped_as_by_systemd bash -c "$GATEWAY" - "$MCP_REAP" -k 300 -- bash -c "$GATEWAY" - \
+		"$MCP_REAP" -k 300 -- "$FIX/server" saver=saved:1000 ready
+}
+
 @test "a different ending signal is passed on" {
 	listening -k 300
 	kill -INT "$SHIM"
@@ -299,6 +350,68 @@ mortal() {
 	close_stdin
 	ended
 	((STATUS == 7))
+}
+
+# What a client sees of a signal is what it would see of the server.
+
+# seen STEP... -- COMMAND...: what a client sees that takes those steps with it.
+seen() {
+	launch "$FIX/client" "$@"
+	ended $!
+	sed -n 's/^client: \([^c]\)/\1/p' out
+}
+
+# as_bare STEP... -- WORD...: it is the same with such a server bare and behind mcp-reap.
+as_bare() {
+	local steps=() bare
+	while [[ $1 != -- ]]; do
+		steps+=("$1")
+		shift
+	done
+	shift
+	bare=$(seen "${steps[@]}" wait -- "$FIX/server" "$@")
+	[[ -n $bare ]]
+	[[ $(seen "${steps[@]}" wait -- "$MCP_REAP" -g 30 -k 30 -- "$FIX/server" "$@") == "$bare" ]]
+	nothing_left
+}
+
+@test "a server that dies of a signal by itself is seen to" {
+	local signal
+	for signal in 6 9 11 13 15 64; do
+		as_bare expect=ready send=go -- ready crash="$signal" cue
+	done
+}
+
+@test "a server that dies of the client's signal is seen to" {
+	local signal
+	for signal in 1 2 3 15; do
+		as_bare expect=ready kill="$signal" -- ready deaf
+	done
+}
+
+@test "a server that exits at the end of its input, or dies, is seen to" {
+	as_bare expect=ready close-stdin -- ready at-eof=139
+	as_bare expect=ready close-stdin -- ready at-eof=7
+	as_bare expect=ready send=go close-stdin -- ready crash=11 cue
+}
+
+@test "a status above 128 is no signal" {
+	as_bare expect=ready send=go -- ready exit=143 cue
+	as_bare expect=ready send=go -- ready exit=137 cue
+}
+
+@test "a server that we have ended is seen as a status" {
+	[[ $(seen expect=ready close-stdin wait -- "$MCP_REAP" -g 0 -k 30 -- "$FIX/server" deaf ready) == 'status 143' ]]
+	[[ $(seen expect=ready close-stdin wait -- "$MCP_REAP" -g 0 -k 0.1 -- "$FIX/server" deaf term-proof ready) == 'status 137' ]]
+	[[ $(seen expect=ready kill=15 wait -- "$MCP_REAP" -k 0.1 -- "$FIX/server" deaf term-proof ready) == 'status 137' ]]
+	nothing_left
+}
+
+@test "of a crash there is one core file, the server's" {
+	ulimit -S -c unlimited
+	seen expect=ready send=go wait -- "$MCP_REAP" -- "$FIX/server" ready crash=11 cue
+	has '^client: signal 11'
+	run ! has '^client: core'
 }
 
 @test "a SIGCONT right behind SIGTERM does not let the end of input reach the server first" {

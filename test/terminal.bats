@@ -130,6 +130,53 @@ modes() {
 	status_is 131
 }
 
+# A client with a prompt has its servers in its own process group, the terminal's foreground. Bare they die of Ctrl-C.
+
+@test "Ctrl-C that the client survives leaves its sessions alone" {
+	local key
+	for key in C C backslash; do
+		rm -f go
+		terminal
+		typed "trap '' QUIT; $FIX/client survives-int expect=ready until=go lines=2 close-stdin wait -- \$M -- \$S ready echo"
+		ready
+		pressed "$key"
+		[[ $key != C ]] || await has 'client: interrupted'
+		: >go
+		await has 'client: status 0'
+		typed exit
+		ended "$TERMINAL"
+		nothing_left
+	done
+}
+
+@test "Ctrl-C that the client dies of ends its sessions" {
+	terminal
+	typed "$FIX/client expect=ready until=never -- \$M -- \$S ready deaf child setsid-child daemon=2"
+	ready
+	pressed C
+	await gone "$SHIM" "$SERVER"
+}
+
+@test "Ctrl-C is for a session whose client has closed stdin" {
+	terminal
+	typed "sh -c 'echo hello | exec \$M -g 300 -- \$S deaf ready echo'"
+	ready
+	await has hello
+	pressed C
+	await gone "$SHIM" "$SERVER"
+}
+
+@test "Ctrl-C is for a session that is a shell's job, with stdin from elsewhere, as bare" {
+	mkfifo other
+	exec {OTHER}<>other
+	terminal
+	typed "\$M -g 300 -- \$S deaf ready <other $OTHER>&-"
+	ready
+	pressed C
+	status_is 130
+	exec {OTHER}>&-
+}
+
 @test "Ctrl-D ends a session as the end of input" {
 	terminal
 	session ready echo child at-eof=7
@@ -219,6 +266,26 @@ running() {
 	session ready deaf term-proof child setsid-child daemon=2
 	close_stdin
 	nothing_left
+}
+
+# hung_up COMMAND: the window is closed, and what COMMAND runs has saved before it ended.
+SAVER='trap "sleep 1; echo complete >saved; exit" HUP TERM; echo "ready $$"; while :; do sleep 0.1; done'
+hung_up() {
+	printf '%s\n' "$SAVER" >saver
+	terminal
+	typed "$1"
+	await has $'ready [0-9]*\r$'
+	close_stdin
+	nothing_left
+	[[ $(<saved) == complete ]]
+}
+
+@test "a hang-up leaves a server its time to save, bare" {
+	hung_up 'sh ./saver'
+}
+
+@test "a hang-up, of which both kernel and shell tell, leaves a server its time to save" {
+	hung_up '$M -k 300 -- sh ./saver'
 }
 
 @test "a hang-up leaves nothing of a stopped session" {

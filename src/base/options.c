@@ -11,8 +11,12 @@
 
 #define OPTIONS_VARIABLE "MCP_REAP_OPTIONS"
 
-/* The grace is the patience of the reference SDKs, which every server lives with. */
-struct options opt = {.grace = 2000, .kill_after = -1, .idle_stop = -1};
+#define DEFAULTS                                                                                   \
+	{                                                                                          \
+		.grace = -1, .kill_after = -1, .idle_stop = -1                                     \
+	}
+static const struct options defaults = DEFAULTS;
+struct options opt = DEFAULTS;
 
 static const char usage[] =
 	"Usage: mcp-reap [OPTION]... [--] COMMAND [ARG]...\n"
@@ -20,7 +24,8 @@ static const char usage[] =
 	"Run COMMAND, a stdio server, and leave nothing of it behind when the session\n"
 	"is over: when stdin ends, stdout is closed, the client dies, or COMMAND exits.\n"
 	"\n"
-	"  -g, --grace=DURATION       from the end of input to SIGTERM [2s]\n"
+	"  -g, --grace=DURATION       from the end of input to SIGTERM\n"
+	"                               [10s; 2s once the client waits no more]\n"
 	"  -k, --kill-after=DURATION  from SIGTERM to SIGKILL\n"
 	"                               [2s; 10s before COMMAND's first output]\n"
 	"  -i, --idle-stop=DURATION   end COMMAND when nothing has passed for so long and\n"
@@ -32,6 +37,8 @@ static const char usage[] =
 	"  -x, --no-new-privs         COMMAND cannot gain privileges (setuid)\n"
 	"  -o, --outlive-parent       our parent may exit; only stdio and signals\n"
 	"                               end the session\n"
+	"      --spare=NAME[,NAME]    let descendants of that name, and what is below them,\n"
+	"                               live on when the session ends\n"
 	"  -v, --verbose              say on stderr what happens\n"
 	"  -s, --stats[=json]         say on stderr at the end what the session was\n"
 	"  -t, --trace=FILE           write all messages to FILE, as JSON Lines; -: to\n"
@@ -42,12 +49,17 @@ static const char usage[] =
 	"  -V, --version              show the version and exit\n"
 	"\n"
 	"DURATION is a number with an optional unit: ms, s (the default), m, h or d.\n"
-	"Options in the environment's MCP_REAP_OPTIONS are read first.\n"
-	"Exit status: COMMAND's; 128+N if signal N ended it; 125 if mcp-reap failed,\n"
+	"Options in the environment's MCP_REAP_OPTIONS are read first; --no-OPTION takes\n"
+	"one back.\n"
+	"Exit status: COMMAND's, or the signal that it died of; 125 if mcp-reap failed,\n"
 	"126 if COMMAND cannot be run, 127 if it is not found.\n";
 
+/* Added to an option's letter: as if the option had not been given before, by
+ * MCP_REAP_OPTIONS say. */
+enum { NO = 1024 };
+
 /* Options without a letter. */
-enum { TRACE_MAX = 256 };
+enum { SPARE = 512, TRACE_MAX };
 
 /* clang-format off */
 static const char short_options[] = "+:g:k:i:ljxovst:LhV";
@@ -63,6 +75,19 @@ static const struct option long_options[] = {
 	{"stats",          optional_argument, NULL, 's'},
 	{"trace",          required_argument, NULL, 't'},
 	{"trace-max",      required_argument, NULL, TRACE_MAX},
+	{"spare",          required_argument, NULL, SPARE},
+	{"no-spare",          no_argument,    NULL, NO + SPARE},
+	{"no-grace",          no_argument,    NULL, NO + 'g'},
+	{"no-kill-after",     no_argument,    NULL, NO + 'k'},
+	{"no-idle-stop",      no_argument,    NULL, NO + 'i'},
+	{"no-drop-launcher",  no_argument,    NULL, NO + 'l'},
+	{"no-json-only",      no_argument,    NULL, NO + 'j'},
+	{"no-no-new-privs",   no_argument,    NULL, NO + 'x'},
+	{"no-outlive-parent", no_argument,    NULL, NO + 'o'},
+	{"no-verbose",        no_argument,    NULL, NO + 'v'},
+	{"no-stats",          no_argument,    NULL, NO + 's'},
+	{"no-trace",          no_argument,    NULL, NO + 't'},
+	{"no-trace-max",      no_argument,    NULL, NO + TRACE_MAX},
 	{"list",           optional_argument, NULL, 'L'},
 	{"help",           no_argument,       NULL, 'h'},
 	{"version",        no_argument,       NULL, 'V'},
@@ -158,6 +183,46 @@ __attribute__((noreturn)) static void print_and_exit(const char *text)
 	exit(0);
 }
 
+/* Takes back the option of that LETTER. */
+static void take_back(int letter)
+{
+	switch (letter) {
+	case 'g':
+		opt.grace = defaults.grace;
+		break;
+	case 'k':
+		opt.kill_after = defaults.kill_after;
+		break;
+	case 'i':
+		opt.idle_stop = defaults.idle_stop;
+		break;
+	case 'l':
+		opt.drop_launcher = defaults.drop_launcher;
+		break;
+	case 'j':
+		opt.json_only = defaults.json_only;
+		break;
+	case 'x':
+		opt.no_new_privs = defaults.no_new_privs;
+		break;
+	case 'o':
+		opt.outlive_parent = defaults.outlive_parent;
+		break;
+	case 'v':
+		opt.verbose = defaults.verbose;
+		break;
+	case 's':
+		opt.stats = defaults.stats;
+		break;
+	case 't':
+		opt.trace = defaults.trace;
+		break;
+	case SPARE:
+		opt.nspared = 0;
+		break;
+	}
+}
+
 /* Parses what precedes the first word that is no option; optind is its index. */
 static void parse_words(int argc, char **argv)
 {
@@ -172,6 +237,10 @@ static void parse_words(int argc, char **argv)
 			return;
 		if (source == FROM_VARIABLE && (c == 'L' || c == 'h' || c == 'V'))
 			refuse("%s: not for every session", argv[optind - 1]);
+		if (c >= NO) {
+			take_back(c - NO);
+			continue;
+		}
 		switch (c) {
 		case 'g':
 			opt.grace = parse_duration("grace", optarg);
@@ -208,6 +277,12 @@ static void parse_words(int argc, char **argv)
 			break;
 		case TRACE_MAX:
 			opt.trace_max = parse_size("trace-max", optarg);
+			break;
+		case SPARE:
+			if (!*optarg || opt.nspared == SPARED_MAX)
+				refuse("--spare: '%s': %s", optarg,
+				       *optarg ? "too many" : "not a name");
+			opt.spared[opt.nspared++] = optarg;
 			break;
 		case 'L':
 			opt.list = true;
@@ -292,8 +367,25 @@ static void parse_variable(char *program)
 	source = FROM_COMMAND_LINE;
 }
 
+/* --help and --version, where the command line has them: not for a mistake in the variable
+ * to disable. */
+static void answer_questions(int argc, char **argv)
+{
+	opterr = 0;
+	optind = 0;
+	for (int c; (c = getopt_long(argc, argv, short_options, long_options, NULL)) != -1;) {
+		if (c == 'h')
+			print_and_exit(usage);
+		if (c == 'V')
+			print_and_exit("mcp-reap " VERSION "\n");
+		if (c == '?' || c == ':')
+			return; /* a mistake that comes first is said first */
+	}
+}
+
 char **parse_options(int argc, char **argv)
 {
+	answer_questions(argc, argv);
 	parse_variable(*argv);
 	parse_words(argc, argv);
 	if (opt.list && optind < argc)

@@ -4,15 +4,20 @@
 #define BASE_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define VERSION "0.1.0"
 
+enum { SPARED_MAX = 16 };
+
 /* Read-only once main has begun.  Times are in ms. */
 extern struct options {
-	int64_t grace;
-	int64_t kill_after; /* -1: not said */
-	int64_t idle_stop;  /* -1: never */
+	int64_t grace;                  /* -1: not said */
+	int64_t kill_after;             /* -1: not said */
+	int64_t idle_stop;              /* -1: never */
+	const char *spared[SPARED_MAX]; /* names with commas between them */
+	size_t nspared;
 	enum { DROP_NONE, DROP_ABOVE_PARENT, DROP_ALL } drop_launcher;
 	bool json_only;
 	bool no_new_privs;

@@ -37,13 +37,27 @@ __attribute__((format(printf, 2, 0))) void say(const char *prefix, const char *f
 	write_stderr(line, len);
 }
 
+static void (*listener)(const char *line);
+
+void hear_complaints(void (*hear)(const char *line))
+{
+	listener = hear;
+}
+
 __attribute__((format(printf, 1, 2))) void complain(const char *format, ...)
 {
+	char line[512];
 	va_list args;
 
 	va_start(args, format);
 	say("mcp-reap: ", format, args);
 	va_end(args);
+	if (!listener)
+		return;
+	va_start(args, format);
+	vsnprintf(line, sizeof line, format, args);
+	va_end(args);
+	listener(line);
 }
 
 __attribute__((noreturn)) void fail(const char *what)

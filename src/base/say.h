@@ -20,6 +20,9 @@ __attribute__((format(printf, 2, 0))) void say(const char *prefix, const char *f
 /* An error: "mcp-reap: what: why". */
 __attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
 
+/* Has errors go to HEAR, too, each as one LINE. */
+void hear_complaints(void (*hear)(const char *line));
+
 /* An error of our own, because of errno: exits. */
 __attribute__((noreturn)) void fail(const char *what);
 

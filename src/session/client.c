@@ -43,6 +43,11 @@ int watch_client(void)
 	return fd;
 }
 
+bool client_is_in_our_group(void)
+{
+	return client == 0 || getpgid(client) == getpgrp();
+}
+
 bool client_is_dead(bool outside)
 {
 	if (opt.outlive_parent)

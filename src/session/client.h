@@ -19,6 +19,9 @@ int pidfd_of_client(void);
 /* Its pid; 0: outside of our PID namespace, or none of our business. */
 pid_t client_pid(void);
 
+/* Whether it is in our process group, as far as we know. */
+bool client_is_in_our_group(void);
+
 /*
  * Whether a SIGCONT is for the client's death, from PR_SET_PDEATHSIG or from the
  * reaper; OUTSIDE: it came from outside of our PID namespace.  It comes for the end of

@@ -6,6 +6,7 @@
 #include "../base/fd.h"
 #include "../base/say.h"
 #include "../sight/event.h"
+#include "client.h"
 #include "reaper.h"
 #include "terminal.h"
 
@@ -15,11 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum {
-	/* ms, for a server that does not read its input; between two looks at it. */
-	UNREAD_MAX = 60000,
+	/* ms, for a server that has said nothing yet and does not read its input; between
+	 * two looks at it. */
+	SILENT_MAX = 60000,
 	UNREAD_POLL_MAX = 100,
 	/* Turns of the lane, for what the client has sent before the end. */
 	LAST_TURNS = 16,
@@ -57,7 +60,7 @@ void finish_input(struct session *s)
 void end(struct session *s)
 {
 	pass_input(s);
-	if (!tell(s, CONTROL_INPUT_ENDED))
+	if (!tell(s, s->forced ? CONTROL_CLIENT_GONE : CONTROL_INPUT_ENDED))
 		shut(&s->control); /* the end-of-file will do */
 	shut(&s->in.in.fd);
 	shut(&s->in.out.fd);
@@ -97,12 +100,15 @@ static bool all_read(const struct lane *lane)
 
 /*
  * The grace starts when the server has read all of its input: one that is still
- * starting, as npx does, has not seen the end yet.  Its stdin is closed only
+ * starting, as npx does, has not seen the end yet.  One that has spoken and does not
+ * read may hang.  Its stdin is closed only
  * then, so that we can ask; before that it could not notice.
  */
 void await_reading(struct session *s)
 {
-	if (all_read(&s->in) || now() >= s->input_ended + UNREAD_MAX) {
+	int64_t patience = s->server_spoke ? grace(true) : SILENT_MAX;
+
+	if (all_read(&s->in) || now() >= s->input_ended + patience) {
 		end(s);
 		return;
 	}
@@ -139,10 +145,55 @@ static void die_of_signal(struct session *s, const struct signalfd_siginfo *info
 
 	say_reason(s, "signal-", signal_name(sig));
 	s->status = 128 + sig;
-	s->interrupted = sig == SIGINT && info->ssi_code == SI_KERNEL;
+	s->killed_by = sig;
 	s->forced = true;
 	if (!s->over)
 		s->over = now();
+}
+
+enum sent { FIRST, BY_ANOTHER_WAY, AGAIN };
+
+/*
+ * Whether SIG has been sent before.  One event comes by several ways: a terminal's
+ * hang-up from the kernel and from the shell, a service manager's stop from it and from
+ * the client that it stops, in each of nested sessions anew.  So only who has sent SIG
+ * before asks again; all that the kernel sends is one sender's, but a terminal hangs up
+ * only once.  What finds no room is nobody's second.
+ */
+static enum sent note_sender(const struct signalfd_siginfo *info)
+{
+	enum { SENDERS_MAX = 16 };
+	static struct sender {
+		uint32_t sig, pid;
+		int32_t code;
+	} senders[SENDERS_MAX];
+	static size_t n;
+	enum sent sent = FIRST;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct sender *s = &senders[i];
+		if (s->sig != info->ssi_signo)
+			continue;
+		sent = BY_ANOTHER_WAY;
+		if (s->pid == info->ssi_pid && s->code == info->ssi_code)
+			return s->sig == SIGHUP && s->code == SI_KERNEL ? BY_ANOTHER_WAY : AGAIN;
+	}
+	if (n < SENDERS_MAX)
+		senders[n++] = (struct sender){info->ssi_signo, info->ssi_pid, info->ssi_code};
+	return sent;
+}
+
+/*
+ * Whether a signal is the terminal's to all of its foreground group, the client among
+ * them: a client with a prompt stops its answer at Ctrl-C, and lives on.  If it does
+ * not, its death ends the session.  A job of our own in a shell is meant itself, and so
+ * is what its client has done with.
+ */
+static bool is_for_the_client(const struct session *s, const struct signalfd_siginfo *info)
+{
+	return info->ssi_code == SI_KERNEL &&
+	       (info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT) && !s->input_ended &&
+	       !s->forced && !isatty(STDIN_FILENO) && client_is_in_our_group();
 }
 
 /* The server's stdin stays open until the
@@ -152,6 +203,9 @@ void end_by_signal(struct session *s, const struct signalfd_siginfo *info)
 {
 	int sig = (int)info->ssi_signo;
 
+	if (is_for_the_client(s, info))
+		return;
+	sigaddset(&s->asked, sig);
 	if (!s->reaper) { /* it is only output that nobody takes, or a server to come */
 		if (s->server == GOING_DOWN || s->server == STOPPED)
 			die_of_signal(s, info);
@@ -159,13 +213,21 @@ void end_by_signal(struct session *s, const struct signalfd_siginfo *info)
 		return;
 	}
 	say_reason(s, "signal-", signal_name(sig));
-	if (sig == SIGINT && info->ssi_code == SI_KERNEL)
-		s->interrupted = true;
 	s->forced = true;
 	if (!s->over)
 		s->over = now();
-	if (!tell(s, sig))
-		end(s);
+	switch (note_sender(info)) {
+	case FIRST:
+		if (!tell(s, sig))
+			end(s);
+		break;
+	case BY_ANOTHER_WAY:
+		break;
+	case AGAIN:
+		if (!tell(s, CONTROL_KILL_NOW))
+			end(s);
+		break;
+	}
 }
 
 /* The reaper's means that the server has got its signal.
@@ -184,17 +246,29 @@ int final_status(const struct session *s)
 	return s->relay_failed ? EXIT_OURS : s->status;
 }
 
+/* Whether it was our clock that ended the server, and nobody else. */
+static bool was_our_doing(const struct session *s)
+{
+	return s->over && (s->killed_by == SIGTERM || s->killed_by == SIGKILL) &&
+	       !sigismember(&s->asked, s->killed_by);
+}
+
+/* Without a core file: the server has left one, if any. */
+static void die_of(int sig)
+{
+	sigset_t set;
+
+	prctl(PR_SET_DUMPABLE, 0);
+	signal(sig, SIG_DFL);
+	kill(getpid(), sig);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 __attribute__((noreturn)) void leave(const struct session *s)
 {
-	int status = final_status(s);
-	sigset_t interrupt;
-
-	if (s->interrupted && status == 128 + SIGINT) {
-		sigemptyset(&interrupt);
-		sigaddset(&interrupt, SIGINT);
-		signal(SIGINT, SIG_DFL);
-		raise(SIGINT);
-		sigprocmask(SIG_UNBLOCK, &interrupt, NULL);
-	}
-	exit(status);
+	if (s->killed_by && !s->relay_failed && !was_our_doing(s))
+		die_of(s->killed_by); /* PID 1 of a container does not */
+	exit(final_status(s));
 }

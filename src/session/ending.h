@@ -44,8 +44,9 @@ void take_nudge(struct session *s, const struct signalfd_siginfo *cont);
 /* The status that we exit with. */
 int final_status(const struct session *s);
 
-/* Makes what a client sees of us what it would see of the server: a Ctrl-C
- * ends the script around it only if we died of it, as bash(1) waits. */
+/* Makes what a client sees of us what it would see of the server: if that died of a
+ * signal, we do.  A Ctrl-C, say, ends the script around it only then, as bash(1) waits.
+ * Not if it was we who ended the server: then there is nothing that would be the same. */
 __attribute__((noreturn)) void leave(const struct session *s);
 
 #endif

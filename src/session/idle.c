@@ -63,7 +63,7 @@ void fall_asleep(struct session *s)
 	count_idle_stop(s->memory);
 	prctl(PR_SET_NAME, NAME_IDLE);
 	s->server = STOPPED;
-	s->status = 0;
+	s->status = s->killed_by = 0;
 	s->over = 0;
 	/* One process is left, and shall be small. */
 	forget_buffers();

@@ -12,6 +12,7 @@
 #include "../sight/trace.h"
 #include "../tree/launcher.h"
 #include "../tree/proc.h"
+#include "../tree/spare.h"
 #include "../tree/tree.h"
 #include "signals.h"
 
@@ -21,13 +22,18 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum {
-	/* ms.  The patience of the reference SDKs. */
+	/* ms.  While the client waits, a long grace costs nobody anything: one that
+	 * wants less sends a signal.  The other two: the patience of the reference
+	 * SDKs, which every server lives with. */
+	GRACE_AWAITED = 10000,
+	GRACE = 2000,
 	KILL_AFTER = 2000,
 	/* Before the first output, it may be npx in mid-install: SIGKILL there
 	 * leaves a broken cache. */
@@ -40,7 +46,7 @@ enum {
 	SECOND = 1000,
 	/* How long the dead are collected in a turn; how many are few. */
 	REAP_MAX = 20,
-	CALM = 16,
+	CALM = 256,
 	/* Signals of a turn; deaths of a second that are reported. */
 	SIGNALS_MAX = 64,
 	REPORTS_MAX = 1000,
@@ -58,6 +64,7 @@ struct reaper {
 	pid_t dropped;       /* a launcher that is not reaped yet; 0: none */
 	bool behind_shell;   /* the server is the child of a shell, which only waits */
 	int status;          /* the server's, once it is reaped */
+	int killed_by;       /* the signal that it died of; 0: it did not */
 	bool server_spoke;
 
 	enum phase { RUNNING, ENDING, TERMINATING, KILLING } phase;
@@ -74,8 +81,7 @@ struct reaper {
 	int64_t reporting; /* since when deaths are counted: */
 	size_t reports, unreported;
 
-	sigset_t asked; /* ending signals that the client sent */
-	sigset_t sent;  /* ending signals that the tree got */
+	sigset_t sent; /* ending signals that the tree got */
 	bool client_died;
 };
 
@@ -94,15 +100,25 @@ static bool signal_group(const struct reaper *r, int sig)
 	return r->server && getpgid(r->server) == r->group && kill(-r->group, sig) == 0;
 }
 
-/* The end of input: the server has the grace to exit by itself. */
-static void end_session(struct reaper *r)
+int64_t grace(bool awaited)
 {
-	if (r->phase != RUNNING)
-		return;
-	enter(r, ENDING);
-	r->deadline = now() + opt.grace;
-	/* Stopped with its terminal's job, it could not see the end. */
-	signal_group(r, SIGCONT);
+	return opt.grace >= 0 ? opt.grace : awaited ? GRACE_AWAITED : GRACE;
+}
+
+/* The end of input: the server has the grace to exit by itself.  AWAITED: the client
+ * waits for that; once it does not, a grace that runs becomes shorter, never longer. */
+static void end_session(struct reaper *r, bool awaited)
+{
+	int64_t deadline = now() + grace(awaited);
+
+	if (r->phase == RUNNING) {
+		enter(r, ENDING);
+		r->deadline = deadline;
+		/* Stopped with its terminal's job, it could not see the end. */
+		signal_group(r, SIGCONT);
+	} else if (r->phase == ENDING && deadline < r->deadline) {
+		r->deadline = deadline;
+	}
 }
 
 /* Signals the tree with SIG.  The clock that runs to SIGKILL is started, but
@@ -138,11 +154,19 @@ static void begin_killing(struct reaper *r)
 {
 	enter(r, KILLING);
 	r->killing = now();
-	if (!opt.stats || proc_kind() == PROC_NONE)
+	warn_of_containers();
+	if ((!opt.stats && !spares_any()) || proc_kind() == PROC_NONE)
 		signal_group(r, SIGKILL);
 	if (proc_kind() == PROC_CHILDREN)
 		signal_tree(SIGKILL, 0);
 	event("signal name=KILL");
+}
+
+/* The client does not want to wait. */
+static void kill_now(struct reaper *r)
+{
+	if (r->phase != KILLING)
+		begin_killing(r);
 }
 
 /* Sends the shim the SIGCONT that tells it to look around. */
@@ -162,11 +186,7 @@ static void pass_on(struct reaper *r, int sig)
 			signal_group(r, sig);
 		else if (r->server && !(r->behind_shell && signal_only_child(r->server, sig)))
 			kill(r->server, sig);
-	} else if (sigismember(&r->asked, sig)) {
-		if (r->phase != KILLING)
-			begin_killing(r); /* asked twice: now */
 	} else {
-		sigaddset(&r->asked, sig);
 		/* npm in mid-install takes a second signal, of any kind, for "now",
 		 * and leaves the cache broken that it was about to roll back. */
 		if (!sigismember(&r->sent, sig) && (r->phase < TERMINATING || r->server_spoke))
@@ -175,9 +195,12 @@ static void pass_on(struct reaper *r, int sig)
 	}
 }
 
-static int exit_status(const siginfo_t *dead)
+/* DEAD has the server's status. */
+static void note_status(struct reaper *r, const siginfo_t *dead)
 {
-	return dead->si_code == CLD_EXITED ? dead->si_status : 128 + dead->si_status;
+	r->server = 0;
+	r->killed_by = dead->si_code == CLD_EXITED ? 0 : dead->si_status;
+	r->status = r->killed_by ? 128 + r->killed_by : dead->si_status;
 }
 
 /* Ends the launcher above the server, whose process group stays.  From now on its child
@@ -211,8 +234,7 @@ static void forget_launcher(struct reaper *r, const siginfo_t *dead)
 		return;
 	r->dropped = 0;
 	if (r->server && parent_of(r->server) != getpid()) {
-		r->server = 0;
-		r->status = exit_status(dead);
+		note_status(r, dead);
 	}
 }
 
@@ -225,11 +247,13 @@ static void read_control(struct reaper *r)
 		shut(&r->control);
 		if (r->phase == RUNNING)
 			event_end("shim-died", "");
-		end_session(r);
+		end_session(r, false);
 	}
 	for (ssize_t i = 0; i < n; i++) {
 		if (bytes[i] == CONTROL_INPUT_ENDED)
-			end_session(r);
+			end_session(r, true);
+		else if (bytes[i] == CONTROL_CLIENT_GONE)
+			end_session(r, false);
 		else if (bytes[i] == CONTROL_SERVER_SPOKE)
 			r->server_spoke = true;
 		else if (bytes[i] == CONTROL_FIRST_MESSAGE)
@@ -238,13 +262,14 @@ static void read_control(struct reaper *r)
 			sample_tree();
 		else if (bytes[i] == CONTROL_NUDGE)
 			nudge_shim(r);
+		else if (bytes[i] == CONTROL_KILL_NOW)
+			kill_now(r);
 		else
 			pass_on(r, bytes[i]);
 	}
 }
 
-/* A signal sent to the reaper itself, by hand or by a service manager: the
- * shim may have got the same one, so it never counts as asked again. */
+/* A signal sent to the reaper itself, by hand or by a service manager. */
 static void read_signals(struct reaper *r)
 {
 	struct signalfd_siginfo info;
@@ -261,7 +286,7 @@ static void wake_shim(struct reaper *r)
 	r->client_died = true;
 	shut(&r->client);
 	nudge_shim(r);
-	end_session(r);
+	end_session(r, false);
 }
 
 /* Says how many deaths were not reported, once there are few again. */
@@ -284,6 +309,29 @@ static bool is_reported(struct reaper *r)
 		r->reports = 0;
 	}
 	return !r->is_storm && r->reports < REPORTS_MAX;
+}
+
+/* Word may be on its way that the session is over. */
+static void hear_the_news(struct reaper *r)
+{
+	if (r->phase == RUNNING && r->control >= 0 && ready(r->control, POLLIN))
+		read_control(r);
+}
+
+/*
+ * LAUNCHER, which was the server so far, has exited with 0.  If it leaves a process that
+ * has both of the server's pipes, that is the server: the client can talk to it, as it
+ * could without us.  It is our child, so its exit will be the server's.
+ */
+static void find_heir(struct reaper *r, pid_t launcher)
+{
+	hear_the_news(r);
+	if (r->phase != RUNNING)
+		return;
+	r->server = heir_with_pipes(r->input, r->output);
+	if (r->server)
+		event("launcher-exited pid=%d server=%d command=%s", (int)launcher, (int)r->server,
+		      quoted(command_of(r->server)));
 }
 
 static void report_death(const siginfo_t *dead)
@@ -341,8 +389,9 @@ static bool reap(struct reaper *r)
 		r->progress = true;
 		count_process(dead.si_pid);
 		if (dead.si_pid == r->server) {
-			r->server = 0;
-			r->status = exit_status(&dead);
+			note_status(r, &dead);
+			if (dead.si_code == CLD_EXITED && dead.si_status == 0)
+				find_heir(r, dead.si_pid);
 		}
 		forget_launcher(r, &dead);
 		forget_inherited(dead.si_pid);
@@ -364,9 +413,8 @@ static bool has_lost_shim(void)
 /* The server has exited: by itself, unless word is on its way that it should. */
 static void note_exit(struct reaper *r)
 {
-	if (r->phase == RUNNING && r->control >= 0 && ready(r->control, POLLIN))
-		read_control(r);
-	if (r->phase == RUNNING && has_listeners())
+	hear_the_news(r);
+	if (r->phase == RUNNING && has_listeners() && !*end_reason()) /* it could not be run */
 		event_end(has_lost_shim() ? "shim-died" : "server-exited", "");
 }
 
@@ -461,9 +509,18 @@ void sweep_tree(int signals, bool server_spoke)
 	};
 
 	prctl(PR_SET_NAME, NAME_SWEEP);
-	sigemptyset(&r.asked);
 	sigemptyset(&r.sent);
 	reap_tree(&r);
+	name_the_spared();
+}
+
+/* The exit status alone does not tell 143 from SIGTERM. */
+static void tell_signal(int fd, int sig)
+{
+	uint64_t value = (uint64_t)sig;
+
+	if (sig && write(fd, &value, sizeof value) < 0)
+		complain("eventfd: %s", strerror(errno));
 }
 
 void be_reaper(const struct pipes *p, int signals, int client)
@@ -479,6 +536,7 @@ void be_reaper(const struct pipes *p, int signals, int client)
 	disown_inherited();
 
 	pid_t server = run_server(p);
+	never_spare(server);
 	event("server pid=%d", (int)server);
 
 	int shim = pidfd_open_of(self.shim);
@@ -495,18 +553,19 @@ void be_reaper(const struct pipes *p, int signals, int client)
 		.output = inode_of(p->output[1]),
 		.status = EXIT_OURS,
 	};
-	int keep[] = {STDERR_FILENO, r.control, signals, client, shim, trace_descriptor()};
+	int keep[] = {STDERR_FILENO, r.control, signals, client, shim, p->exit, trace_descriptor()};
 	close_all_but(0, keep, sizeof keep / sizeof *keep);
 	own_description(STDERR_FILENO, O_WRONLY);
 
-	sigemptyset(&r.asked);
 	sigemptyset(&r.sent);
 	reap_tree(&r);
+	name_the_spared();
 
 	/* Stopped after our first SIGCONT, it would stay so for ever. */
 	if (r.client_died)
 		nudge_shim(&r);
 	if (opt.stats && has_lost_shim())
 		say_stats(r.status);
+	tell_signal(p->exit, r.killed_by);
 	_exit(r.status);
 }

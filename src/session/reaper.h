@@ -6,6 +6,7 @@
 #include "server.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* What ps(1) and --list know our processes by, at most 15 bytes.  The shim's
  * name is the program's own, but for a while. */
@@ -19,11 +20,16 @@
  * up to 127 (MIPS).  End-of-file there means: the shim is gone, end the session. */
 enum {
 	CONTROL_INPUT_ENDED = 200,
+	CONTROL_CLIENT_GONE, /* dead, or takes no more output */
 	CONTROL_SERVER_SPOKE,
 	CONTROL_FIRST_MESSAGE,
 	CONTROL_SAMPLE,
 	CONTROL_NUDGE,
+	CONTROL_KILL_NOW,
 };
+
+/* The grace, in ms, of a server whose end the client waits for, or not. */
+int64_t grace(bool awaited);
 
 /* The reaper's life: from the fork to the exit with the server's status.  SIGNALS is a
  * signalfd; CLIENT the client's pidfd, or -1. */

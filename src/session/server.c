@@ -5,6 +5,7 @@
 #include "../base/options.h"
 #include "../base/say.h"
 #include "../base/self.h"
+#include "../sight/event.h"
 #include "../sight/trace.h"
 #include "../tree/program.h"
 #include "signals.h"
@@ -12,7 +13,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -30,6 +34,9 @@ void make_pipes(struct pipes *p)
 	p->errors[0] = p->errors[1] = -1;
 	if (is_tracing() && pipe2(p->errors, O_CLOEXEC) < 0)
 		fail("pipe");
+	p->exit = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (p->exit < 0)
+		fail("eventfd");
 }
 
 pid_t fork_process(void)
@@ -41,6 +48,26 @@ int keep_stderr(void)
 {
 	kept_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	return kept_stderr;
+}
+
+/* Why the command cannot be run, by errno's WHY.  What most often is wrong is another
+ * PATH than in a shell, and a command line as one word. */
+static void complain_of_command(int why)
+{
+	const char *command = *self.command, *path = getenv("PATH");
+
+	if (why != ENOENT)
+		complain("%s: %s", command, strerror(why));
+	else if (strchr(command, ' ') && !self.command[1])
+		complain("%s: not found: it is one word; the command and each argument are words "
+			 "of their own",
+			 command);
+	else if (strchr(command, '/'))
+		complain("%s: %s", command, strerror(why));
+	else if (!path)
+		complain("%s: not found, and PATH is not set", command);
+	else
+		complain("%s: not found in PATH=%s", command, path);
 }
 
 __attribute__((noreturn)) static void exec_server(const struct pipes *p, pid_t reaper)
@@ -62,9 +89,11 @@ __attribute__((noreturn)) static void exec_server(const struct pipes *p, pid_t r
 
 	exec_program();
 	execvp(*self.command, self.command);
-	int why = errno;
-	complain("%s: %s", *self.command, strerror(why));
-	_exit(why == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_INVOKE);
+	bool missing = errno == ENOENT;
+	complain_of_command(errno);
+	if (!*end_reason())
+		event_end(missing ? "command-not-found" : "command-not-run", "");
+	_exit(missing ? EXIT_NOT_FOUND : EXIT_CANNOT_INVOKE);
 }
 
 /*

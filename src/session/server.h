@@ -11,6 +11,7 @@ struct pipes {
 	int input[2];   /* shim to server's stdin */
 	int output[2];  /* server's stdout to shim */
 	int errors[2];  /* server's stderr to shim, if it is traced; else -1 */
+	int exit;       /* an eventfd, reaper to shim: the signal that the server died of */
 };
 
 /* Exits where there are none. */

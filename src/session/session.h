@@ -6,6 +6,7 @@
 #include "../talk/lane.h"
 #include "../talk/lines.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -16,20 +17,23 @@ struct session {
 	struct lane err; /* the server's stderr to ours, if it is traced */
 	struct lines from_client, from_server, from_stderr;
 	int control; /* the pipe to the reaper; -1: none (more) */
+	int exit;    /* an eventfd: the signal that the server died of */
 	int signals; /* a signalfd */
 
 	/* A session has one server after the other: */
 	enum { UP, GOING_DOWN, STOPPED, COMING_UP } server;
-	pid_t reaper; /* 0: gone, and the tree with it */
-	int status;   /* the session's, once the reaper is gone */
+	pid_t reaper;  /* 0: gone, and the tree with it */
+	int status;    /* the session's, once the reaper is gone */
+	int killed_by; /* the signal that the server, or a stopped one's session, died of; 0: none
+			*/
 	bool server_spoke;
 	bool server_sent_message; /* a whole one */
 
 	int64_t input_ended; /* when; 0: not yet */
 	int unread_poll;     /* ms until we look again whether it has been read */
 	int64_t over;        /* when the reaper was told to end; 0: not yet */
+	sigset_t asked;      /* ending signals that were sent to us */
 	bool forced;         /* not ended by the end of input alone */
-	bool interrupted;    /* by the terminal's Ctrl-C */
 	bool relay_failed;   /* bytes were lost, by an error of ours */
 	int64_t progress;    /* when output could be moved last, once the reaper is gone */
 	int64_t sampled;     /* when the reaper was told to look at the tree */

@@ -44,6 +44,7 @@ void start_server(struct session *s, int client)
 
 	make_pipes(&pipes);
 	s->status = EXIT_OURS;
+	s->killed_by = 0;
 	s->over = 0;
 	s->server_spoke = s->server_sent_message = false;
 	s->reaper = fork_process();
@@ -55,6 +56,7 @@ void start_server(struct session *s, int client)
 	      (int)client_pid(), quoted(*self.command));
 
 	s->control = pipes.control[1];
+	s->exit = pipes.exit;
 	s->in.out = server_end(pipes.input[1]);
 	s->out.in = server_end(pipes.output[0]);
 	s->out.lines = are_watched(&s->from_server) ? &s->from_server : NULL;
@@ -80,9 +82,12 @@ static void lose_reaper(struct session *s, int status)
 	s->reaper = 0;
 	shut(&s->control);
 	if (WIFEXITED(status)) {
+		uint64_t sig;
 		s->status = WEXITSTATUS(status);
+		if (read(s->exit, &sig, sizeof sig) == sizeof sig)
+			s->killed_by = (int)sig;
 		/* That late it was not by itself. */
-		if (s->over && s->server != GOING_DOWN && now() >= s->over + opt.grace)
+		if (s->over && s->server != GOING_DOWN && now() >= s->over + grace(true))
 			s->forced = true;
 	} else {
 		complain("reaper: killed by signal %s", signal_name(WTERMSIG(status)));
@@ -91,6 +96,7 @@ static void lose_reaper(struct session *s, int status)
 		finish_input(s);
 		sweep_tree(s->signals, s->server_spoke);
 	}
+	shut(&s->exit);
 	if (WIFEXITED(status) && run_command_instead(s)) {
 		start_server(s, pidfd_of_client());
 		restore(s);

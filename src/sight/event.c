@@ -23,8 +23,15 @@ bool has_listeners(void)
 	return opt.verbose || opt.stats || is_tracing();
 }
 
+static void trace_complaint(const char *line)
+{
+	if (is_tracing())
+		trace_error(line);
+}
+
 void begin_events(void)
 {
+	hear_complaints(trace_complaint);
 	if (has_listeners())
 		reason_given = map_memory(REASON_SIZE, MAP_SHARED);
 }

@@ -186,6 +186,16 @@ void trace_message(const char *from, const char *s, size_t length, bool json, co
 		give_back(trace.record, RECORD);
 }
 
+void trace_error(const char *line)
+{
+	struct text t = begin_record();
+
+	addf(&t, "\"event\":\"error\",\"message\":");
+	add_json(&t, line, strlen(line));
+	addf(&t, "}\n");
+	write_trace(&t);
+}
+
 /* Whether the N bytes of S, the value of an event, are a number: quoted() has put what
  * else begins with a digit in quotes. */
 static bool is_number(const char *s, size_t n)

@@ -24,6 +24,9 @@ int trace_descriptor(void);
  * MARK: a member that is true of it, NULL: none. */
 void trace_message(const char *from, const char *s, size_t length, bool json, const char *mark);
 
+/* Writes the record of an error of ours, which stderr has as LINE. */
+void trace_error(const char *line);
+
 /* Writes the record of an event that -v has as LINE: "event key=value ...". */
 void trace_event(const char *line);
 

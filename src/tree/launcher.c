@@ -168,11 +168,6 @@ static bool has_post_script(const char *title, pid_t shell)
 	return has;
 }
 
-static bool has_pipes(pid_t pid, ino_t input, ino_t output)
-{
-	return pipe_of(pid, "fd/0") == input && pipe_of(pid, "fd/1") == output;
-}
-
 const char *find_launcher(pid_t pid, ino_t input, ino_t output, bool all, struct launcher *l)
 {
 	if (proc_kind() != PROC_CHILDREN || !has_pipes(pid, input, output))

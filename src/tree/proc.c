@@ -167,6 +167,11 @@ ino_t pipe_of(pid_t pid, const char *file)
 	return stat(path, &st) == 0 && S_ISFIFO(st.st_mode) ? st.st_ino : 0;
 }
 
+bool has_pipes(pid_t pid, ino_t input, ino_t output)
+{
+	return pipe_of(pid, "fd/0") == input && pipe_of(pid, "fd/1") == output;
+}
+
 enum proc_kind proc_kind(void)
 {
 	static enum proc_kind kind;

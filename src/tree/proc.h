@@ -48,6 +48,9 @@ const char *program_of(pid_t pid);
 /* What /proc/PID/FILE, a pipe, points to: its inode, 0 for none. */
 ino_t pipe_of(pid_t pid, const char *file);
 
+/* Whether INPUT and OUTPUT are PID's stdin and stdout; false if that may not be seen. */
+bool has_pipes(pid_t pid, ino_t input, ino_t output);
+
 /* Reads the beginning of /proc/PID/FILE, what one read gives, as a string into BUF;
  * returns its length, or -1. */
 ssize_t read_proc_file(pid_t pid, const char *file, char *buf, size_t size);

@@ -8,8 +8,10 @@
 #include "../base/options.h"
 #include "../base/say.h"
 #include "../base/self.h"
+#include "../sight/event.h"
 #include "../sight/stats.h"
 #include "proc.h"
+#include "spare.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -221,7 +223,7 @@ static size_t signal_below(pid_t root, int sig, int64_t deadline)
 		if (l->next < l->last && depth + 1 < LEVELS_MAX && now() < deadline) {
 			pid_t child = found[l->next++];
 			int fd = pidfd_open_of(child);
-			if (read_proc(child, &p) && is_child_of(l, &p))
+			if (read_proc(child, &p) && is_child_of(l, &p) && !is_spared(child))
 				enter_level(&levels[++depth], child, fd, p.threads);
 			else
 				shut(&fd);
@@ -251,6 +253,8 @@ size_t signal_tree(int sig, pid_t spared)
 	/* From behind: there are those who have come last, and in front are the dead. */
 	push_own_children();
 	for (size_t i = nfound; i-- > first && now() < deadline;) {
+		if (is_spared(found[i]))
+			continue;
 		count += signal_below(found[i], sig, deadline);
 		if (found[i] == spared)
 			kill(spared, SIGCONT); /* to see the end of its child */
@@ -297,7 +301,9 @@ void kill_children(void)
 	 * in front are the dead. */
 	push_own_children();
 	for (size_t i = nfound; i-- > first;) {
-		if (proc_kind() == PROC_STAT)
+		if (is_spared(found[i]))
+			continue;
+		if (proc_kind() == PROC_STAT && !spares_any())
 			kill_group_of(found[i]);
 		note_signalled(found[i], SIGKILL);
 		/* What has changed its user may have started what has not. */
@@ -338,7 +344,7 @@ bool is_stuck(void)
 
 	push_own_children();
 	for (size_t i = first; stuck && i < nfound; i++)
-		stuck = why_stuck(found[i]);
+		stuck = is_spared(found[i]) || why_stuck(found[i]);
 	nfound = first;
 	return stuck;
 }
@@ -384,7 +390,7 @@ void name_the_stuck(void)
 
 	push_own_children();
 	for (size_t i = first; i < nfound; i++) {
-		const char *why = why_stuck(found[i]);
+		const char *why = is_spared(found[i]) ? NULL : why_stuck(found[i]);
 		char name[64];
 		struct proc p;
 
@@ -423,6 +429,65 @@ pid_t child_with_pipes(pid_t pid, ino_t input, ino_t output)
 	return count == 1 ? child : 0;
 }
 
+pid_t heir_with_pipes(ino_t input, ino_t output)
+{
+	int64_t deadline = now() + WALK_MAX;
+	size_t first = nfound;
+	pid_t child = 0;
+
+	push_own_children();
+	for (size_t i = first, last = nfound; i < last && !child; i++) {
+		if (has_pipes(found[i], input, output))
+			child = found[i];
+		push_children(found[i], -1);
+		for (size_t j = last; j < nfound && !child && now() < deadline; j++) {
+			if (has_pipes(found[j], input, output))
+				child = found[i];
+			push_children(found[j], -1);
+		}
+		nfound = last;
+	}
+	nfound = first;
+	return child;
+}
+
+/* Whether PID is docker run, or one of its kind. */
+static bool runs_container(pid_t pid)
+{
+	static const char *const commands[] = {"docker", "podman", "nerdctl"};
+	const char *name = command_of(pid);
+	char line[1024];
+
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+		if (strcmp(name, commands[i]) != 0)
+			continue;
+		ssize_t n = read_proc_file(pid, "cmdline", line, sizeof line);
+		for (const char *word = line; word < line + n; word += strlen(word) + 1)
+			if (strcmp(word, "run") == 0)
+				return true;
+	}
+	return false;
+}
+
+void warn_of_containers(void)
+{
+	enum { LOOK_MAX = 100 }; /* ms: killing must not wait for long */
+	int64_t deadline = now() + LOOK_MAX;
+	size_t first = nfound;
+
+	push_own_children();
+	for (size_t i = first; i < nfound && now() < deadline; i++) {
+		if (runs_container(found[i])) {
+			complain("%d (%s run): has to be killed: its container may be running; add "
+				 "--init",
+				 (int)found[i], command_of(found[i]));
+			break;
+		}
+		push_children(found[i], -1);
+	}
+	nfound = first;
+}
+
 void note_inherited_children(pid_t reaper)
 {
 	siginfo_t dead = {.si_pid = 0};
@@ -449,12 +514,28 @@ void disown_inherited(void)
 
 bool has_tree(void)
 {
-	if (ninherited == 0)
+	if (ninherited == 0 && (!spares_any() || proc_kind() == PROC_NONE))
 		return true;
 	push_own_children();
-	bool left = nfound > ninherited;
+	bool left = false;
+	for (size_t i = ninherited; i < nfound && !left; i++)
+		left = !is_spared(found[i]);
 	nfound = ninherited;
 	return left;
+}
+
+void name_the_spared(void)
+{
+	size_t first = nfound;
+
+	if (!spares_any())
+		return;
+	push_own_children();
+	for (size_t i = first; i < nfound; i++)
+		if (is_spared(found[i]))
+			event("spared pid=%d command=%s", (int)found[i],
+			      quoted(command_of(found[i])));
+	nfound = first;
 }
 
 void forget_walks(void)

@@ -44,6 +44,14 @@ pid_t child_with_pipes(pid_t pid, ino_t input, ino_t output);
 /* Sends SIG to the only child of PID, our own child.  Returns whether it took it. */
 bool signal_only_child(pid_t pid, int sig);
 
+/* The first of our own children that has the pipes INPUT and OUTPUT as stdin and stdout,
+ * or is above one that has; 0: none. */
+pid_t heir_with_pipes(ino_t input, ino_t output);
+
+/* Says, once, if a command that runs a container is about to be killed: the container is no
+ * descendant of ours. */
+void warn_of_containers(void);
+
 /* The memory of all below PID, KiB. */
 int64_t memory_below(pid_t pid);
 
@@ -61,8 +69,11 @@ void forget_inherited(pid_t pid);
 /* There are none, in a process just forked. */
 void disown_inherited(void);
 
-/* Whether we have children besides the inherited. */
+/* Whether we have children besides the inherited, and the spared. */
 bool has_tree(void);
+
+/* For -v: says who of our children is left to live on. */
+void name_the_spared(void);
 
 /* Lets go of the memory that walks have used. */
 void forget_walks(void);
