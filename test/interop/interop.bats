@@ -347,56 +347,19 @@ setup_file() {
 	nothing_left
 }
 
-# The README's rewrite of an existing configuration.
-
-# rewrite: the filter on stdin; the README's, between its markers, or the one that is kept here.
-rewrite() {
-	local readme=$HERE/../../README.md
-	if grep -qs '<!-- wrap -->' "$readme"; then
-		jq "$(sed -n '/<!-- wrap -->/,/<!-- \/wrap -->/p' "$readme" | tr '\n' ' ' | sed "s/^[^']*'//; s/'[^']*\$//")"
-	else
-		jq -f "$HERE/wrap.jq"
-	fi
-}
-
-@test "the README's jq line puts mcp-reap in front of every stdio server" {
-	local config='{"mcpServers":{"a":{"command":"npx","args":["-y","a"],"env":{"K":"v"}},"b":{"command":"/opt/b"}}}'
-	run -0 rewrite <<<"$config"
-	jq -e '.mcpServers.a == {command: "mcp-reap", args: ["--", "npx", "-y", "a"], env: {K: "v"}}' <<<"$output"
-	jq -e '.mcpServers.b == {command: "mcp-reap", args: ["--", "/opt/b"]}' <<<"$output"
-}
-
-@test "the README's jq line leaves servers with a URL, and all the rest, alone" {
-	local config='{"theme":"dark","mcpServers":{"u":{"url":"https://u"},"h":{"type":"http","url":"https://h"}},"n":[1,null]}'
-	run -0 rewrite <<<"$config"
-	jq -e --argjson before "$config" '. == $before' <<<"$output"
-}
-
-@test "the README's jq line leaves a file without servers alone" {
-	run -0 rewrite <<<'{"theme":"dark"}'
-	jq -e '. == {theme: "dark"}' <<<"$output"
-}
-
-@test "the README's jq line does not wrap twice" {
-	local once wrapped='{"command":"/usr/bin/mcp-reap","args":["-v","--","r"]}'
-	run -0 rewrite <<<'{"mcpServers":{"a":{"command":"npx","args":["-y","a"]},"r":'"$wrapped"'}}'
-	once=$output
-	jq -e --argjson wrapped "$wrapped" '.mcpServers.r == $wrapped' <<<"$once"
-	run -0 rewrite <<<"$once"
-	jq -e --argjson once "$once" '. == $once' <<<"$output"
-}
+# A configuration as contrib/wrap-config rewrites it.
 
 @test "a rewritten entry starts the same server" {
 	local command words
 	use filesystem npx
 	printf '%s\n' "${COMMAND[@]}" | jq -nR '[inputs] | {mcpServers: {fs: {command: .[0], args: .[1:]}}}' >config.json
-	rewrite <config.json >rewritten.json
-	command=$(jq -r '.mcpServers.fs.command' rewritten.json)
-	[[ $command == mcp-reap ]]
-	mapfile -t words < <(jq -r '.mcpServers.fs.args[]' rewritten.json)
 	mkdir bin
 	ln -s "$MCP_REAP" bin/mcp-reap
-	PATH=$PWD/bin:$PATH client one connect list "$CALL" close -- "$command" "${words[@]}"
+	PATH=$PWD/bin:$PATH "$HERE/../../contrib/wrap-config" config.json
+	command=$(jq -r '.mcpServers.fs.command' config.json)
+	[[ $command == */mcp-reap ]]
+	mapfile -t words < <(jq -r '.mcpServers.fs.args[]' config.json)
+	client one connect list "$CALL" close -- "$command" "${words[@]}"
 	succeeds
 	answered filesystem
 	nothing_left
