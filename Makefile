@@ -22,9 +22,10 @@ INSTALL = install
 MCP_REAP = $(CURDIR)/mcp-reap
 JOBS = 8
 SUITE ?= test test/unit
-FIXTURES = $(patsubst test/fixtures/%.c,test/bin/%,$(wildcard test/fixtures/*.c))
+# inject knows two architectures only, and is for check-faults only.
+FIXTURES = $(filter-out test/bin/inject,$(patsubst test/fixtures/%.c,test/bin/%,$(wildcard test/fixtures/*.c)))
 # bats runs in parallel only where GNU parallel (moreutils have another one of that name) and flock are installed.
-BATS = bats $(shell parallel --version 2>/dev/null </dev/null | grep -q '^GNU' && command -v flock >/dev/null && \
+BATS = test/suite $(shell parallel --version 2>/dev/null </dev/null | grep -q '^GNU' && command -v flock >/dev/null && \
 	echo --jobs $(JOBS))
 
 # The version is in src/base/options.h alone. The time of a release is that of its last commit, which the tarball's files keep.
@@ -78,7 +79,7 @@ check-valgrind: $(MCP_REAP) $(FIXTURES)
 	MCP_REAP=$(MCP_REAP) test/valgrind
 
 # Every system call fails once; SAMPLE=n: every nth injection only.
-check-faults: $(MCP_REAP) $(FIXTURES)
+check-faults: $(MCP_REAP) $(FIXTURES) test/bin/inject
 	MCP_REAP=$(MCP_REAP) JOBS=$(JOBS) test/faults
 
 # What reads the messages, against JSON.parse (node) and under libFuzzer (clang). MESSAGES=n from SEED=s, SECONDS=n of each
@@ -115,8 +116,10 @@ sessions: $(MCP_REAP)
 	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
 	MCP_REAP=$(MCP_REAP) test/sessions
 
-demo: mcp-reap $(FIXTURES)
-	MCP_REAP=$(MCP_REAP) test/demo
+# Prints its table and nothing else.
+demo:
+	@$(MAKE) -s $(MCP_REAP) test/bin/client test/bin/server
+	@MCP_REAP=$(MCP_REAP) test/demo
 
 compare: $(MCP_REAP) $(FIXTURES)
 	MCP_REAP=$(MCP_REAP) test/compare
