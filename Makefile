@@ -7,7 +7,9 @@ SRC = mcp-reap.c $(wildcard src/*/*.c)
 HEADERS = $(wildcard src/*/*.h)
 # Bound before the fork, symbols cost the two processes one page between them.
 LINK = -Wl,-z,relro -Wl,-z,now
-COMPILE = $(CC) -std=gnu11 $(WARNINGS) -D_FILE_OFFSET_BITS=64 $(CPPFLAGS) $(CFLAGS) $(LINK) $(LDFLAGS)
+# On 32 bits too a trace can be larger than 2 GiB, and 2038 comes.
+WIDE = -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
+COMPILE = $(CC) -std=gnu11 $(WIDE) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(LINK) $(LDFLAGS)
 
 DESTDIR =
 PREFIX = /usr/local

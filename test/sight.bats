@@ -230,15 +230,27 @@ not JSON: "a" \ ä'
 	done
 }
 
+# at_time DATE...: at each of them, the trace has it.
+at_time() {
+	local date
+	for date; do
+		rm -f trace
+		TZ=UTC faketime -f "$date" "$MCP_REAP" -t trace -- true </dev/null
+		[[ $(jq -r .time trace | head -n 1) == "${date/ /T}".* ]] || return
+	done
+}
+
 @test "the time in the trace is that of the clock, in every year" {
 	need jq faketime
 	! grep -q __asan_init "$MCP_REAP" || skip "the sanitizer's library must be the first"
-	local date
-	for date in '1970-01-01 00:00:01' '1999-12-31 23:59:59' '2000-02-29 12:00:00' '2024-03-01 00:00:00' '2100-02-28 23:00:00'; do
-		rm -f trace
-		TZ=UTC faketime -f "$date" "$MCP_REAP" -t trace -- true </dev/null
-		[[ $(jq -r .time trace | head -n 1) == "${date/ /T}".* ]]
-	done
+	at_time '1970-01-01 00:00:01' '1999-12-31 23:59:59' '2000-02-29 12:00:00' '2024-03-01 00:00:00'
+}
+
+@test "the time in the trace is that of the clock also after 2038" {
+	need jq faketime
+	! grep -q __asan_init "$MCP_REAP" || skip "the sanitizer's library must be the first"
+	need_that 'faketime beyond 2038' test "$(TZ=UTC faketime -f '2100-02-28 23:00:00' date +%Y)" = 2100
+	at_time '2100-02-28 23:00:00'
 }
 
 @test "a message is in the trace byte for byte" {
