@@ -161,7 +161,7 @@ descriptors() {
 	[[ $(grep ctxt_switches "/proc/$SHIM/status") == "$before" ]]
 }
 
-# kibibytes FIELD...: of the shim's memory.  Anonymous is its own, wherever its file is: in a tmpfs, pages of files count as dirty.
+# kibibytes FIELD...: of the shim's memory. Anonymous is its own; Private_Dirty has its file too, in a tmpfs.
 kibibytes() {
 	awk -v fields="$*" 'index(fields, $1) { sum += $2 } END { print sum }' "/proc/$SHIM/smaps_rollup"
 }
