@@ -62,6 +62,10 @@ test: check
 check-layers:
 	CC='$(CC)' test/layers
 
+# Builds without warnings, analysers, style; apart from the suite, as each version of them says something else.
+lint:
+	test/lint
+
 check-interop: $(MCP_REAP) $(FIXTURES)
 	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
 	MCP_REAP=$(MCP_REAP) $(BATS) test/interop
@@ -200,5 +204,5 @@ check-packages: dist $(FIXTURES)
 	$(BATS) --no-parallelize-within-files test/packages
 
 .PHONY: all bench check check-faults check-layers check-interop check-packages check-sanitized check-scanner \
-	check-valgrind clean compare deb demo dist distcheck install npm-pack rpm sessions soak \
+	check-valgrind clean compare deb demo dist distcheck install lint npm-pack rpm sessions soak \
 	static static-aarch64 static-x86_64 test uninstall
