@@ -22,7 +22,7 @@ INSTALL = install
 
 # The binary that the tests run, how many of them at a time (they mostly wait), and which files of the suite.
 MCP_REAP = $(CURDIR)/mcp-reap
-JOBS = 8
+JOBS ?= 8
 SUITE ?= test test/unit
 # inject knows two architectures only, and is for check-faults only.
 FIXTURES = $(filter-out test/bin/inject,$(patsubst test/fixtures/%.c,test/bin/%,$(wildcard test/fixtures/*.c)))
