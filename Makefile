@@ -41,6 +41,8 @@ all: mcp-reap
 
 mcp-reap: $(SRC) $(HEADERS)
 	$(COMPILE) -o $@ $(SRC)
+# By its whole path it is the same.
+$(CURDIR)/mcp-reap: mcp-reap ;
 
 test/bin/%: test/fixtures/%.c
 	@mkdir -p test/bin
