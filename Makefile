@@ -7,7 +7,9 @@ SRC = mcp-reap.c $(wildcard src/*/*.c)
 HEADERS = $(wildcard src/*/*.h)
 # Bound before the fork, symbols cost the two processes one page between them.
 LINK = -Wl,-z,relro -Wl,-z,now
-COMPILE = $(CC) -std=gnu11 $(WARNINGS) -D_FILE_OFFSET_BITS=64 $(CPPFLAGS) $(CFLAGS) $(LINK) $(LDFLAGS)
+# On 32 bits too a trace can be larger than 2 GiB, and 2038 comes.
+WIDE = -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
+COMPILE = $(CC) -std=gnu11 $(WIDE) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(LINK) $(LDFLAGS)
 
 DESTDIR =
 PREFIX = /usr/local
@@ -20,11 +22,12 @@ INSTALL = install
 
 # The binary that the tests run, how many of them at a time (they mostly wait), and which files of the suite.
 MCP_REAP = $(CURDIR)/mcp-reap
-JOBS = 8
+JOBS ?= 8
 SUITE ?= test test/unit
-FIXTURES = $(patsubst test/fixtures/%.c,test/bin/%,$(wildcard test/fixtures/*.c))
+# inject knows two architectures only, and is for check-faults only.
+FIXTURES = $(filter-out test/bin/inject,$(patsubst test/fixtures/%.c,test/bin/%,$(wildcard test/fixtures/*.c)))
 # bats runs in parallel only where GNU parallel (moreutils have another one of that name) and flock are installed.
-BATS = bats $(shell parallel --version 2>/dev/null </dev/null | grep -q '^GNU' && command -v flock >/dev/null && \
+BATS = test/suite $(shell parallel --version 2>/dev/null </dev/null | grep -q '^GNU' && command -v flock >/dev/null && \
 	echo --jobs $(JOBS))
 
 # The version is in src/base/options.h alone. The time of a release is that of its last commit, which the tarball's files keep.
@@ -38,6 +41,8 @@ all: mcp-reap
 
 mcp-reap: $(SRC) $(HEADERS)
 	$(COMPILE) -o $@ $(SRC)
+# By its whole path it is the same.
+$(CURDIR)/mcp-reap: mcp-reap ;
 
 test/bin/%: test/fixtures/%.c
 	@mkdir -p test/bin
@@ -59,6 +64,10 @@ test: check
 check-layers:
 	CC='$(CC)' test/layers
 
+# Builds without warnings, analysers, style; apart from the suite, as each version of them says something else.
+lint:
+	test/lint
+
 check-interop: $(MCP_REAP) $(FIXTURES)
 	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
 	MCP_REAP=$(MCP_REAP) $(BATS) test/interop
@@ -78,7 +87,7 @@ check-valgrind: $(MCP_REAP) $(FIXTURES)
 	MCP_REAP=$(MCP_REAP) test/valgrind
 
 # Every system call fails once; SAMPLE=n: every nth injection only.
-check-faults: $(MCP_REAP) $(FIXTURES)
+check-faults: $(MCP_REAP) $(FIXTURES) test/bin/inject
 	MCP_REAP=$(MCP_REAP) JOBS=$(JOBS) test/faults
 
 # What reads the messages, against JSON.parse (node) and under libFuzzer (clang). MESSAGES=n from SEED=s, SECONDS=n of each
@@ -115,8 +124,10 @@ sessions: $(MCP_REAP)
 	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
 	MCP_REAP=$(MCP_REAP) test/sessions
 
-demo: mcp-reap $(FIXTURES)
-	MCP_REAP=$(MCP_REAP) test/demo
+# Prints its table and nothing else.
+demo:
+	@$(MAKE) -s $(MCP_REAP) test/bin/client test/bin/server
+	@MCP_REAP=$(MCP_REAP) test/demo
 
 compare: $(MCP_REAP) $(FIXTURES)
 	MCP_REAP=$(MCP_REAP) test/compare
@@ -195,5 +206,5 @@ check-packages: dist $(FIXTURES)
 	$(BATS) --no-parallelize-within-files test/packages
 
 .PHONY: all bench check check-faults check-layers check-interop check-packages check-sanitized check-scanner \
-	check-valgrind clean compare deb demo dist distcheck install npm-pack rpm sessions soak \
+	check-valgrind clean compare deb demo dist distcheck install lint npm-pack rpm sessions soak \
 	static static-aarch64 static-x86_64 test uninstall

@@ -1,21 +1,22 @@
 #!/usr/bin/env bats
-# The completions in each shell, loaded as make install puts them in place.
+# The completions in each shell, loaded as make install puts them in place, or as they are in MCP_REAP_TEST_SHARE.
 
 # shellcheck disable=SC2016 # what is quoted is for another shell
 load helper
 
 setup_file() {
+	export SHARE=${MCP_REAP_TEST_SHARE:-$BATS_FILE_TMPDIR/usr/share}
+	[[ -z ${MCP_REAP_TEST_SHARE-} ]] || return 0
 	cd "$BATS_TEST_DIRNAME/.." || return
 	make -s install DESTDIR="$BATS_FILE_TMPDIR" PREFIX=/usr
 }
 
 # complete_in SHELL LINE: what SHELL makes of LINE at a press of the tabulator key, into completed.
 complete_in() {
-	local share=$BATS_FILE_TMPDIR/usr/share
 	case $1 in
-	bash) bash --norc -c "$IN_BASH" - "$share/bash-completion/completions/mcp-reap" "$2" ;;
-	zsh) timeout -k 1 $((PATIENCE + 10)) zsh -f -c "$IN_ZSH" - "$share/zsh/site-functions" "$2" "$PATIENCE" ;;
-	fish) fish -c "source $share/fish/vendor_completions.d/mcp-reap.fish; complete -C \$argv[1]" -- "$2" ;;
+	bash) bash --norc -c "$IN_BASH" - "$SHARE/bash-completion/completions/mcp-reap" "$2" ;;
+	zsh) timeout -k 1 $((PATIENCE + 10)) zsh -f -c "$IN_ZSH" - "$SHARE/zsh/site-functions $SHARE/zsh/vendor-completions" "$2" "$PATIENCE" ;;
+	fish) fish -c "source $SHARE/fish/vendor_completions.d/mcp-reap.fish; complete -C \$argv[1]" -- "$2" ;;
 	esac >"$BATS_TEST_TMPDIR/completed" </dev/null 3>&- 7>&- 8<&- 9>&-
 	echo "$1: $2 -> $(<"$BATS_TEST_TMPDIR/completed")"
 }

@@ -5,6 +5,8 @@
   stdenv,
   fetchurl,
   bats,
+  jq,
+  nodejs,
   parallel,
   util-linux,
 }:
@@ -26,6 +28,8 @@ stdenv.mkDerivation (finalAttrs: {
   doCheck = true;
   nativeCheckInputs = [
     bats
+    jq
+    nodejs
     parallel
     util-linux
   ];

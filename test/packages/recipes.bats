@@ -66,6 +66,8 @@ with_busybox() {
 		    stdenv.mkDerivation = f: let self = f self; in self;
 		    fetchurl = args: args.url;
 		    bats = "bats";
+		    jq = "jq";
+		    nodejs = "nodejs";
 		    parallel = "parallel";
 		    util-linux = "util-linux";
 		  };
