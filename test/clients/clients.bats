@@ -2,7 +2,7 @@
 # of package.json; at run time no network but the loopback.
 # shellcheck disable=SC2153,SC2154
 
-: "${MCP_REAP_TEST_PATIENCE:=180}" # a client's start on a loaded machine
+: "${MCP_REAP_TEST_PATIENCE:=240}" # a client's start on a loaded machine
 load ../helper
 load clients
 

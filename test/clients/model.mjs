@@ -10,7 +10,7 @@ import { renameSync, writeFileSync } from 'node:fs';
 const [, , what, dir] = process.argv;
 const TEXT = 'said to the tool';
 const DONE = 'done';
-const LIFE = 300; // seconds; a failed test leaves nothing for long
+const LIFE = 600; // seconds; a failed test leaves nothing for long
 
 // Each of the APIs: the path of its requests; the names of the tools that a request offers; the answers of tools that it
 // holds; the events of a stream that calls a tool, and of one that ends the turn.
