@@ -1,6 +1,6 @@
 # Real clients, each with a stand-in for its model, bare and behind mcp-reap. Needs jq, and Node with npm for the packages
 # of package.json; at run time no network but the loopback.
-# shellcheck disable=SC2153,SC2154
+# shellcheck disable=SC2034,SC2153,SC2154
 
 : "${MCP_REAP_TEST_PATIENCE:=240}" # a client's start on a loaded machine
 load ../helper
