@@ -72,6 +72,21 @@ check-interop: $(MCP_REAP) $(FIXTURES)
 	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
 	MCP_REAP=$(MCP_REAP) $(BATS) test/interop
 
+# Of the install scripts only two are run, which put their package's program in its place.
+test/clients/node_modules/.installed: test/clients/package.json
+	cd test/clients && npm install --ignore-scripts --no-audit --no-fund --no-package-lock --silent
+	cd test/clients && npm rebuild --silent @anthropic-ai/claude-code opencode-ai
+	touch $@
+
+check-clients: $(MCP_REAP) test/bin/mcp test/clients/node_modules/.installed
+	MCP_REAP=$(MCP_REAP) $(BATS) test/clients
+
+# The README's table of real clients, from what that suite has seen.
+clients: $(MCP_REAP) test/bin/mcp test/clients/node_modules/.installed
+	@rm -f test/bin/clients-left
+	@RESULTS=$(CURDIR)/test/bin/clients-left MCP_REAP=$(MCP_REAP) $(BATS) -f 'leaves nothing' test/clients >&2
+	@test/clients/table test/bin/clients-left
+
 test/bin/sanitized/mcp-reap: $(SRC) $(HEADERS)
 	@mkdir -p test/bin/sanitized
 	$(COMPILE) -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ $(SRC)
@@ -205,6 +220,6 @@ check-packages: dist $(FIXTURES)
 	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
 	$(BATS) --no-parallelize-within-files test/packages
 
-.PHONY: all bench check check-faults check-layers check-interop check-packages check-sanitized check-scanner \
-	check-valgrind clean compare deb demo dist distcheck install lint npm-pack rpm sessions soak \
+.PHONY: all bench check check-clients check-faults check-interop check-layers check-packages check-sanitized check-scanner \
+	check-valgrind clean clients compare deb demo dist distcheck install lint npm-pack rpm sessions soak \
 	static static-aarch64 static-x86_64 test uninstall
