@@ -238,7 +238,7 @@ worked() {
 	export MCP_REAP_OPTIONS
 	for option in -v -s --trace=- --grace=x --kill-after=x --idle-stop=x; do
 		MCP_REAP_OPTIONS=${option/x/1}
-		option=${option/-v/--verbose} option=${option/-s/--stats} option=${option%=*}
+		option=${option/#-v/--verbose} option=${option/#-s/--stats} option=${option%=*}
 		run -0 --separate-stderr mcp_reap "--no-${option#--}" -- true </dev/null
 		[[ -z $stderr ]]
 	done
