@@ -202,14 +202,14 @@ worked() {
 	local number
 	for number in 1 2 3 6 9 11 13 15; do
 		try -- "$FIX/server" crash="$number"
-		[[ $status == $((128 + number)) && -z $stdout && -z $stderr ]]
+		[[ $status == $((128 + number)) && -z $stdout && $stderr != *mcp-reap:* ]]
 	done
 }
 
 @test "a command that is not found is 127, with one line" {
 	lost no-such-command
 	refused 127
-	[[ $stderr == "mcp-reap: no-such-command: not found in PATH=$PATH" ]]
+	[[ $stderr == 'mcp-reap: no-such-command: not found in PATH='/*$'\n' ]]
 	try -- ./no-such-command
 	refused 127
 	[[ $stderr == *./no-such-command*': No such file or directory'* ]]
@@ -229,7 +229,7 @@ worked() {
 }
 
 @test "a program with a blank in its name can be run" {
-	ln -s "$(command -v true)" 'a program'
+	ln -s "$(type -P true)" 'a program'
 	run -0 mcp_reap -- './a program'
 }
 
