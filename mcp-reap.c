@@ -141,6 +141,7 @@ int main(int argc, char **argv)
 	refuse_packets(STDIN_FILENO, "stdin");
 	refuse_packets(STDOUT_FILENO, "stdout");
 	self.shim = getpid();
+	begin_walks();
 	begin_watching(&s);
 	s.signals = take_signals();
 	int client = watch_client();

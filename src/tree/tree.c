@@ -18,10 +18,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,7 +36,7 @@ enum { FOUND_MAX = 65536 };
  * At its bottom, in the shim only, are the inherited children.  All of it is there
  * from the start: an ending must not depend on some memory being left then.
  */
-static alignas(4096) pid_t found[FOUND_MAX];
+static pid_t *found; /* FOUND_MAX of them */
 static size_t nfound;
 static size_t ninherited;
 
@@ -94,11 +94,14 @@ static void push_children_by_stat(pid_t parent)
 static void push_children(pid_t parent, int64_t threads)
 {
 	char path[64];
+	struct proc p;
 
 	if (proc_kind() == PROC_STAT) {
 		push_children_by_stat(parent);
 		return;
 	}
+	if (threads < 0 && read_proc(parent, &p))
+		threads = p.threads;
 	if (threads == 1) {
 		snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -181,7 +184,14 @@ struct level {
 /* As deep as a walk goes.  What is deeper, or beyond FOUND_MAX, or not reached in
  * WALK_MAX ms as the tree grows faster than we walk, gets no SIGTERM. */
 enum { LEVELS_MAX = 32768, WALK_MAX = 3000 };
-static alignas(4096) struct level levels[LEVELS_MAX];
+static struct level *levels; /* LEVELS_MAX of them */
+
+/* Mapped, not static: between what is small and used they would cost each process pages. */
+void begin_walks(void)
+{
+	found = map_memory(FOUND_MAX * sizeof *found, MAP_PRIVATE);
+	levels = map_memory(LEVELS_MAX * sizeof *levels, MAP_PRIVATE);
+}
 
 static void enter_level(struct level *l, pid_t pid, int fd, int64_t threads)
 {
@@ -541,5 +551,5 @@ void name_the_spared(void)
 void forget_walks(void)
 {
 	if (ninherited == 0)
-		give_back(found, sizeof found);
+		give_back(found, FOUND_MAX * sizeof *found);
 }

@@ -16,6 +16,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Reserves the memory of walks, before the fork: an ending must not depend on some being
+ * left then. */
+void begin_walks(void);
+
 /*
  * Signals the whole tree, each process once, with SIGCONT behind SIG, but for SPARED, a
  * child of ours or 0, which gets SIGCONT alone.  Returns how many took SIG.  A process whose parent
