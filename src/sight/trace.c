@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +22,10 @@
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifndef PROC_SUPER_MAGIC
+#define PROC_SUPER_MAGIC 0x9fa0 /* statfs(2); no libc has it */
+#endif
 
 enum {
 	RECORD = 6 * TRACED + 1024, /* \u00xx, and what is around */
