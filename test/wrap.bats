@@ -345,6 +345,23 @@ read_only() {
 	cmp before.json c.json.bak.3
 }
 
+@test "a backup that appears at the last moment is not overwritten either" {
+	prepare <<<'{"mcpServers": {"a": {"command": "npx", "args": ["a"]}}}'
+	stub ln <<<'echo mine >c.json.bak'
+	run -1 wrap
+	cmp before.json c.json
+	[[ $(<c.json.bak) == mine ]]
+	tidy
+}
+
+@test "both files are on the disk before the one takes the other's place" {
+	prepare <<<'{"mcpServers": {"a": {"command": "npx", "args": ["a"]}}}'
+	stub sync <<<'echo "sync ${1##*/}" >>calls'
+	stub mv <<<'echo mv >>calls'
+	wrap
+	[[ $(head -n 3 calls) == $'sync backup\nsync file\nmv' ]]
+}
+
 @test "a symbolic link stays one, and the file that it is for changes in place of it" {
 	prepare <<<'{"mcpServers": {"a": {"command": "npx", "args": ["a"]}}}'
 	mkdir real
@@ -620,6 +637,16 @@ read_only() {
 		grep -F "needs $tool" <<<"$output"
 		untouched
 		ln -s "$(command -v "$tool")" bin/
+	done
+}
+
+@test "an awk that loses a byte, or adds one, is noticed" {
+	local filter
+	prepare <<<$'{"mcpServers": {\r\n"a": {"command": "npx"}}}\r'
+	for filter in "tr -d '\r'" 'head -c -1' 'sed s/npx/npy/' 'cat - /dev/fd/3'; do
+		printf '#!/bin/sh\n%s "$@" | %s 3<<.\n\n.\n' "$(PATH=${PATH#*:} command -v awk)" "$filter" >bin/awk
+		chmod 755 bin/awk
+		refuses 'cannot be edited'
 	done
 }
 
