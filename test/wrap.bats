@@ -269,7 +269,7 @@ stub() {
 @test "options that mcp-reap does not have, or that are none, are refused" {
 	local options
 	prepare <<<'{"mcpServers": {"a": {"command": "npx"}}}'
-	for options in --no-such-option '-g never' '-v --' '-g 2 touch' touch '-g'; do
+	for options in --no-such-option '-g never' '-v --' '-g 2 touch' touch '-g' -V -L '-t "a b"' '-t a\ b'; do
 		run ! wrap -o "$options"
 		grep -F options <<<"$output"
 		untouched
@@ -526,10 +526,10 @@ read_only() {
 }
 
 @test "--undo of each option that --help names finds the command again" {
-	prepare < <("$MCP_REAP" --help | sed -n 's/^  \(-[a-z]\), \(--[a-z-]*\)\(\[*=[A-Za-z]*\)*.*/\1 \3\n\2 \3/p' | jq -nR '{mcpServers:
+	prepare < <("$MCP_REAP" --help | sed -n 's/^      \(--[a-z-]*\)\(=[A-Z]*\).*/\1 \2/p; s/^  \(-[a-z]\), \(--[a-z-]*\)\(\[*=[A-Za-z]*\)*.*/\1 \3\n\2 \3/p' | jq -nR '{mcpServers:
 		[inputs | split(" ") | select(.[0] != "-h" and .[0] != "--help") | {key: .[0], value: {command: "mcp-reap",
 			args: ([.[0]] + (if .[1] | startswith("=") then ["x"] else [] end) + ["--", "npx", "a"])}}] | from_entries}')
-	jq -e '.mcpServers | length > 15 and .["-g"].args[1] == "x" and .["--trace"].args[1] == "x" and .["-s"].args[1] == "--"' c.json
+	jq -e '.mcpServers | length > 15 and .["-g"].args[1] == "x" and .["--trace-max"].args[1] == "x" and .["-s"].args[1] == "--"' c.json
 	wrap --undo
 	jq -e 'all(.mcpServers[]; . == {command: "npx", args: ["a"]})' c.json
 }
