@@ -269,7 +269,7 @@ stub() {
 @test "options that mcp-reap does not have, or that are none, are refused" {
 	local options
 	prepare <<<'{"mcpServers": {"a": {"command": "npx"}}}'
-	for options in --no-such-option '-g never' '-v --' '-g 2 touch' touch '-g'; do
+	for options in --no-such-option '-g never' '-v --' '-g 2 touch' touch '-g' -V -L '-t "a b"' '-t a\ b'; do
 		run ! wrap -o "$options"
 		grep -F options <<<"$output"
 		untouched
@@ -343,6 +343,23 @@ read_only() {
 	grep -F 'c.json.bak.3' <<<"$output"
 	[[ $(<c.json.bak) == mine && $(readlink c.json.bak.1) == nowhere && -z $(ls c.json.bak.2) ]]
 	cmp before.json c.json.bak.3
+}
+
+@test "a backup that appears at the last moment is not overwritten either" {
+	prepare <<<'{"mcpServers": {"a": {"command": "npx", "args": ["a"]}}}'
+	stub ln <<<'echo mine >c.json.bak'
+	run -1 wrap
+	cmp before.json c.json
+	[[ $(<c.json.bak) == mine ]]
+	tidy
+}
+
+@test "both files are on the disk before the one takes the other's place" {
+	prepare <<<'{"mcpServers": {"a": {"command": "npx", "args": ["a"]}}}'
+	stub sync <<<'echo "sync ${1##*/}" >>calls'
+	stub mv <<<'echo mv >>calls'
+	wrap
+	[[ $(head -n 3 calls) == $'sync backup\nsync file\nmv' ]]
 }
 
 @test "a symbolic link stays one, and the file that it is for changes in place of it" {
@@ -509,10 +526,10 @@ read_only() {
 }
 
 @test "--undo of each option that --help names finds the command again" {
-	prepare < <("$MCP_REAP" --help | sed -n 's/^  \(-[a-z]\), \(--[a-z-]*\)\(\[*=[A-Za-z]*\)*.*/\1 \3\n\2 \3/p' | jq -nR '{mcpServers:
+	prepare < <("$MCP_REAP" --help | sed -n 's/^      \(--[a-z-]*\)\(=[A-Z]*\).*/\1 \2/p; s/^  \(-[a-z]\), \(--[a-z-]*\)\(\[*=[A-Za-z]*\)*.*/\1 \3\n\2 \3/p' | jq -nR '{mcpServers:
 		[inputs | split(" ") | select(.[0] != "-h" and .[0] != "--help") | {key: .[0], value: {command: "mcp-reap",
 			args: ([.[0]] + (if .[1] | startswith("=") then ["x"] else [] end) + ["--", "npx", "a"])}}] | from_entries}')
-	jq -e '.mcpServers | length > 15 and .["-g"].args[1] == "x" and .["--trace"].args[1] == "x" and .["-s"].args[1] == "--"' c.json
+	jq -e '.mcpServers | length > 15 and .["-g"].args[1] == "x" and .["--trace-max"].args[1] == "x" and .["-s"].args[1] == "--"' c.json
 	wrap --undo
 	jq -e 'all(.mcpServers[]; . == {command: "npx", args: ["a"]})' c.json
 }
@@ -620,6 +637,16 @@ read_only() {
 		grep -F "needs $tool" <<<"$output"
 		untouched
 		ln -s "$(command -v "$tool")" bin/
+	done
+}
+
+@test "an awk that loses a byte, or adds one, is noticed" {
+	local filter
+	prepare <<<$'{"mcpServers": {\r\n"a": {"command": "npx"}}}\r'
+	for filter in "tr -d '\r'" 'head -c -1' 'sed s/npx/npy/' 'cat - /dev/fd/3'; do
+		printf '#!/bin/sh\n%s "$@" | %s 3<<.\n\n.\n' "$(PATH=${PATH#*:} command -v awk)" "$filter" >bin/awk
+		chmod 755 bin/awk
+		refuses 'cannot be edited'
 	done
 }
 
