@@ -814,6 +814,7 @@ readme() {
 		grep -q $'a??31m???b????c\xc3\xa9' "$file"
 		run ! grep -qP '\x9b|\xff' "$file"
 	done
+}
 
 @test "our own errors are in the trace, and why a command could not be run is the reason" {
 	start -v -t trace -- no-such-command

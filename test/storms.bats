@@ -52,6 +52,7 @@ storm() {
 }
 
 @test "a chain deeper than our stack ends with the session" {
+	local PATIENCE=120 # to start so many takes its time where others work
 	ulimit -s 128
 	start "${TIMES[@]}" -- "$FIX/server" deaf chain-proof=1400 ready
 	await has '^ready'
