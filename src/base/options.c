@@ -170,7 +170,7 @@ static bool parse_format(const char *option, const char *value)
 }
 
 /* Which launchers VALUE, which --drop-launcher need not have, lets go. */
-static int parse_launchers(const char *value)
+static enum drop parse_launchers(const char *value)
 {
 	if (value && strcmp(value, "all") != 0)
 		refuse("--drop-launcher: '%s': there is all", value);

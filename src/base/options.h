@@ -18,7 +18,7 @@ extern struct options {
 	int64_t idle_stop;              /* -1: never */
 	const char *spared[SPARED_MAX]; /* names with commas between them */
 	size_t nspared;
-	enum { DROP_NONE, DROP_ABOVE_PARENT, DROP_ALL } drop_launcher;
+	enum drop { DROP_NONE, DROP_ABOVE_PARENT, DROP_ALL } drop_launcher;
 	bool json_only;
 	bool no_new_privs;
 	bool outlive_parent;
