@@ -82,6 +82,8 @@ mcp-reap --outl | --outlive-parent
 mcp-reap --verb | --verbose
 mcp-reap --sta | --stats
 mcp-reap --tra | --trace
+mcp-reap --trace-m | --trace-max
+mcp-reap --spa | --spare
 mcp-reap --lis | --list
 mcp-reap --hel | --help
 mcp-reap --vers | --version
@@ -128,11 +130,22 @@ mcp-reap --stats=json -t x timeout --preserve | --preserve-status'
 
 @test "every long option of --help is in each completion, and in the tests of them" {
 	local option
-	for option in $("$MCP_REAP" --help | sed -n 's/^  -., --\([a-z-]*\).*/\1/p'); do
+	for option in $("$MCP_REAP" --help | sed -nE 's/^  (-.,|   ) --([a-z-]*).*/\2/p'); do
 		grep -q -e "--$option" "$BATS_TEST_DIRNAME/../completions/mcp-reap.bash"
 		grep -q -e "--$option" "$BATS_TEST_DIRNAME/../completions/_mcp-reap"
 		grep -q -e "-l $option " "$BATS_TEST_DIRNAME/../completions/mcp-reap.fish"
 		[[ $OPTIONS == *"| --$option"$'\n'* ]]
+	done
+}
+
+@test "the man page, --help and the options that are taken are the same" {
+	local option
+	"$MCP_REAP" --help | sed -nE 's/^  (-.,|   ) --([a-z-]*).*/\2/p' | sort >help
+	sed -nE 's/^\.It (Fl .* , )?Fl -([a-z-]+).*/\2/p' "$BATS_TEST_DIRNAME/../man/mcp-reap.1" | sort -u | diff help -
+	(($(wc -l <help) > 10))
+	for option in $(cat help); do
+		run "$MCP_REAP" "--$option=" -- true </dev/null
+		[[ $output != *'unknown option'* || $option =~ ^(json-only|no-new-privs|outlive-parent|verbose|help|version)$ ]]
 	done
 }
 

@@ -3,7 +3,7 @@
 
 # shellcheck disable=SC2016 # what is quoted is for another shell
 # shellcheck disable=SC1003 # a backslash at the end of a word is meant
-# shellcheck disable=SC2154 # run sets stderr
+# shellcheck disable=SC2153,SC2154 # run sets stderr, and the helper STATUS
 # shellcheck disable=SC2030,SC2031 # bats runs each test in a subshell
 load helper
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # What could outrun an ending, or hold it: storms, depths, floods, tracers, calls that fail.
 
-# shellcheck disable=SC2034,SC2154
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2094,SC2153,SC2154 # the helper sets variables; each test is a subshell
 
 load helper
 

@@ -52,7 +52,11 @@ static const char usage[] =
 	"Options in the environment's MCP_REAP_OPTIONS are read first; --no-OPTION takes\n"
 	"one back.\n"
 	"Exit status: COMMAND's, or the signal that it died of; 125 if mcp-reap failed,\n"
-	"126 if COMMAND cannot be run, 127 if it is not found.\n";
+	"126 if COMMAND cannot be run, 127 if it is not found.\n"
+	"\n"
+	"Examples:\n"
+	"  mcp-reap -- npx -y @upstash/context7-mcp\n"
+	"  mcp-reap -i 10m -l -- npx -y @upstash/context7-mcp   for clients that live on\n";
 
 /* Added to an option's letter: as if the option had not been given before, by
  * MCP_REAP_OPTIONS say. */

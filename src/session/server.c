@@ -56,13 +56,11 @@ static void complain_of_command(int why)
 {
 	const char *command = *self.command, *path = getenv("PATH");
 
-	if (why != ENOENT)
-		complain("%s: %s", command, strerror(why));
-	else if (strchr(command, ' ') && !self.command[1])
+	if (why == ENOENT && strchr(command, ' ') && !self.command[1])
 		complain("%s: not found: it is one word; the command and each argument are words "
 			 "of their own",
 			 command);
-	else if (strchr(command, '/'))
+	else if (why != ENOENT || strchr(command, '/'))
 		complain("%s: %s", command, strerror(why));
 	else if (!path)
 		complain("%s: not found, and PATH is not set", command);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # --idle-stop and --drop-launcher with real clients, servers and launchers.
-# shellcheck disable=SC2030,SC2031,SC2153,SC2154 # each test is a subshell; helper.bash sets variables
+# shellcheck disable=SC2016,SC2030,SC2031,SC2153,SC2154 # each test is a subshell; helper.bash sets variables
 
 load interop
 
