@@ -437,3 +437,34 @@ packets() {
 		EOF
 	done
 }
+
+# At the end.
+
+@test "a server that exits just when the client's pipe is full does not make us spin, and loses nothing" {
+	local messages before
+	mkfifo unread
+	for messages in {2..6}; do
+		exec 6<>unread
+		MCP_REAP_TEST=$MARK "$MCP_REAP" -- sh -c 'for i in $(seq '"$messages"'); do
+			dd if=/dev/zero bs=12288 count=1 2>/dev/null; sleep 0.05; done; exit 3' </dev/null >&6 2>err 3>&- 6>&- 7>&- 8<&- 9>tree &
+		SHIM=$!
+		await eval '! children "$SHIM" || gone "$SHIM"'
+		if alive "$SHIM"; then # it waits for the client to read
+			before=$(cpu "$SHIM")
+			sleep 0.3
+			(($(cpu "$SHIM") - before < 15))
+		fi
+		exec {reader}<unread
+		exec 6>&-
+		(($(wc -c <&"$reader") == messages * 12288))
+		exec {reader}<&-
+		ended
+		((STATUS == 3))
+	done
+	nothing_left
+}
+
+# cpu PID: its time, in clock ticks.
+cpu() {
+	sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'
+}

@@ -129,7 +129,12 @@ static enum flow splice_step(struct lane *l)
 	}
 	ioctl(l->in.fd, FIONREAD, &unread);
 	l->full = unread > 0;
-	return FLOW_WAIT;
+	if (unread > 0)
+		return FLOW_WAIT;
+	/* Of a full out splice(2) says EAGAIN before it comes to see the end of in: to wait
+	 * for that would be to spin.  A read tells. */
+	l->large = false;
+	return FLOW_MORE;
 }
 
 void decide_rest(struct lane *l)
