@@ -143,10 +143,10 @@ mcp-reap --stats=json -t x timeout --preserve | --preserve-status'
 	"$MCP_REAP" --help | sed -nE 's/^  (-.,|   ) --([a-z-]*).*/\2/p' | sort >help
 	sed -nE 's/^\.It (Fl .* , )?Fl -([a-z-]+).*/\2/p' "$BATS_TEST_DIRNAME/../man/mcp-reap.1" | sort -u | diff help -
 	(($(wc -l <help) > 10))
-	for option in $(cat help); do
+	while read -r option; do
 		run "$MCP_REAP" "--$option=" -- true </dev/null
 		[[ $output != *'unknown option'* || $option =~ ^(json-only|no-new-privs|outlive-parent|verbose|help|version)$ ]]
-	done
+	done <help
 }
 
 @test "make uninstall removes what make install puts in place" {

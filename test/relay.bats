@@ -440,6 +440,7 @@ packets() {
 
 # At the end.
 
+# shellcheck disable=SC2016 # what is quoted is for another shell
 @test "a server that exits just when the client's pipe is full does not make us spin, and loses nothing" {
 	local messages before
 	mkfifo unread
