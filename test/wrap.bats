@@ -252,9 +252,11 @@ stub() {
 
 @test "without mcp-reap in PATH no server would start: nothing is done" {
 	prepare <<<'{"mcpServers": {"a": {"command": "a"}}}'
-	rm bin/mcp-reap
-	! command -v mcp-reap || skip "mcp-reap is installed here"
-	refuses 'mcp-reap is not in PATH'
+	# All that is in PATH but mcp-reap, which may be installed here.
+	mkdir others
+	find -H /usr/local/bin /usr/bin /bin -maxdepth 1 ! -type d -exec ln -sf -t others {} +
+	rm -f others/mcp-reap
+	PATH=$PWD/others refuses 'mcp-reap is not in PATH'
 }
 
 @test "-o puts options in front, and --options= as well" {
