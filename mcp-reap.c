@@ -52,6 +52,7 @@
 #include "src/session/server.h"
 #include "src/session/shim.h"
 #include "src/session/signals.h"
+#include "src/session/start.h"
 #include "src/session/terminal.h"
 #include "src/sight/event.h"
 #include "src/sight/stats.h"
@@ -152,10 +153,11 @@ int main(int argc, char **argv)
 	s.in.in.fd = STDIN_FILENO;
 	s.out.out.fd = STDOUT_FILENO;
 	begin_terminal();
-	start_server(&s, client);
+	const char *failed = start_server(&s, client);
+	if (failed)
+		fail(failed);
 	close_the_rest(&s);
 	take_stdio(&s);
-	s.active = now();
 	relay_session(&s);
 
 	end_lines(&s.from_client);

@@ -13,10 +13,12 @@
 
 #define DEFAULTS                                                                                   \
 	{                                                                                          \
-		.grace = -1, .kill_after = -1, .idle_stop = -1                                     \
+		.grace = -1, .kill_after = -1, .idle_stop = -1, .idle_request = -1                 \
 	}
 static const struct options defaults = DEFAULTS;
 struct options opt = DEFAULTS;
+
+enum { HOUR = 3600000 }; /* ms */
 
 static const char usage[] =
 	"Usage: mcp-reap [OPTION]... [--] COMMAND [ARG]...\n"
@@ -30,6 +32,9 @@ static const char usage[] =
 	"                               [2s; 10s before COMMAND's first output]\n"
 	"  -i, --idle-stop=DURATION   end COMMAND when nothing has passed for so long and\n"
 	"                               nothing is awaited; start it again when needed\n"
+	"      --idle-request=DURATION\n"
+	"                             for how long a request without an answer keeps\n"
+	"                               COMMAND [10 times idle-stop; 1h at least]\n"
 	"  -l, --drop-launcher[=all]  once COMMAND, an npx, has started the server, end\n"
 	"                               npx itself, which only waits; all: even if it\n"
 	"                               is the server's own parent\n"
@@ -71,6 +76,7 @@ static const struct option long_options[] = {
 	{"grace",          required_argument, NULL, 'g'},
 	{"kill-after",     required_argument, NULL, 'k'},
 	{"idle-stop",      required_argument, NULL, 'i'},
+	{"idle-request",   required_argument, NULL, 'R'},
 	{"drop-launcher",  optional_argument, NULL, 'l'},
 	{"json-only",      no_argument,       NULL, 'j'},
 	{"no-new-privs",   no_argument,       NULL, 'x'},
@@ -258,6 +264,9 @@ static void parse_words(int argc, char **argv)
 		case 'l':
 			opt.drop_launcher = parse_launchers(optarg == none ? NULL : optarg);
 			break;
+		case 'R':
+			opt.idle_request = parse_duration("idle-request", optarg);
+			break;
 		case 'j':
 			opt.json_only = true;
 			break;
@@ -396,6 +405,8 @@ char **parse_options(int argc, char **argv)
 		refuse("%s: --list takes no command", argv[optind]);
 	if (optind == argc && !opt.list)
 		refuse("command: missing; try 'mcp-reap --help'");
+	if (opt.idle_request < 0)
+		opt.idle_request = 10 * opt.idle_stop > HOUR ? 10 * opt.idle_stop : HOUR;
 	return argv + optind;
 }
 

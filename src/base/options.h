@@ -16,6 +16,7 @@ extern struct options {
 	int64_t grace;                  /* -1: not said */
 	int64_t kill_after;             /* -1: not said */
 	int64_t idle_stop;              /* -1: never */
+	int64_t idle_request;           /* for how long a request without an answer holds */
 	const char *spared[SPARED_MAX]; /* names with commas between them */
 	size_t nspared;
 	enum drop { DROP_NONE, DROP_ABOVE_PARENT, DROP_ALL } drop_launcher;

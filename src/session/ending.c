@@ -90,6 +90,8 @@ static bool all_read(const struct lane *lane)
 {
 	int unread = 0;
 
+	if (has_queued(lane))
+		return false;
 	if (lane->out.fd < 0)
 		return true;
 	if (lane->in.fd >= 0)

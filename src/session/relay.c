@@ -5,11 +5,11 @@
 #include "../base/fd.h"
 #include "../base/options.h"
 #include "../base/say.h"
+#include "../base/self.h"
 #include "../sight/trace.h"
 #include "../talk/talk.h"
 #include "../tree/program.h"
 #include "ending.h"
-#include "idle.h"
 #include "reaper.h"
 #include "terminal.h"
 
@@ -67,7 +67,7 @@ void pump_output(struct session *s)
 			s->relay_failed = true;
 		}
 		shut(&s->out.in.fd);
-		if (s->server != GOING_DOWN && !may_run_command(s))
+		if (s->server != GOING_DOWN && s->server != COMING_UP)
 			shut(&s->out.out.fd);
 		break;
 	case FLOW_OUT_CLOSED:
@@ -112,6 +112,8 @@ static void note_first_message(struct session *s)
 	if (opt.drop_launcher)
 		tell(s, CONTROL_FIRST_MESSAGE);
 	s->server_sent_message = true;
+	if (!s->first_start)
+		s->first_start = now() - self.start;
 	if (!s->from_server.judge && !s->from_server.noise_aside && !s->from_server.traffic &&
 	    !is_tracing())
 		pass_unseen(&s->out);

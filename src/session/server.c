@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "server.h"
 
+#include "../base/fd.h"
 #include "../base/options.h"
 #include "../base/say.h"
 #include "../base/self.h"
@@ -26,17 +27,25 @@
 
 static int kept_stderr = -1;
 
-void make_pipes(struct pipes *p)
+const char *make_pipes(struct pipes *p)
 {
+	*p = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, -1};
 	if (pipe2(p->control, O_CLOEXEC) < 0 || pipe2(p->input, O_CLOEXEC) < 0 ||
-	    pipe2(p->output, O_CLOEXEC) < 0)
-		fail("pipe");
-	p->errors[0] = p->errors[1] = -1;
-	if (is_tracing() && pipe2(p->errors, O_CLOEXEC) < 0)
-		fail("pipe");
+	    pipe2(p->output, O_CLOEXEC) < 0 || (is_tracing() && pipe2(p->errors, O_CLOEXEC) < 0))
+		return "pipe";
 	p->exit = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (p->exit < 0)
-		fail("eventfd");
+	return p->exit < 0 ? "eventfd" : NULL;
+}
+
+void shut_pipes(struct pipes *p)
+{
+	for (int i = 0; i < 2; i++) {
+		shut(&p->control[i]);
+		shut(&p->input[i]);
+		shut(&p->output[i]);
+		shut(&p->errors[i]);
+	}
+	shut(&p->exit);
 }
 
 pid_t fork_process(void)

@@ -14,8 +14,10 @@ struct pipes {
 	int exit;       /* an eventfd, reaper to shim: the signal that the server died of */
 };
 
-/* Exits where there are none. */
-void make_pipes(struct pipes *p);
+/* Returns NULL, or what failed; then some may be open. */
+const char *make_pipes(struct pipes *p);
+
+void shut_pipes(struct pipes *p);
 
 /* fork(2), without what fork(3) does for threads and their locks, of which we have
  * none: it would write to 12 KiB of libc's memory, which then is no longer shared. */

@@ -38,9 +38,15 @@ struct session {
 	int64_t progress;    /* when output could be moved last, once the reaper is gone */
 	int64_t sampled;     /* when the reaper was told to look at the tree */
 
-	int64_t active; /* when bytes passed last */
-	int64_t called; /* when a new server was called for */
-	int64_t memory; /* KiB of the tree, before it was stopped */
+	int64_t put_off;     /* the server is not stopped before; 0: no matter */
+	int64_t called;      /* when a new server was called for; 0: none is */
+	int64_t retry;       /* when the next try is due */
+	int64_t wait;        /* ms, from a failed try to the next */
+	int64_t deadline;    /* of this try, or of a pause in it */
+	int64_t first_start; /* ms that the first server took for its first message */
+	bool replayed;       /* the handshake; the new server may still have questions */
+	char failure[80];    /* why the last try failed */
+	int64_t memory;      /* KiB of the tree, before it was stopped */
 };
 
 #endif

@@ -15,6 +15,7 @@
 #include "idle.h"
 #include "reaper.h"
 #include "relay.h"
+#include "restore.h"
 #include "signals.h"
 #include "terminal.h"
 
@@ -37,40 +38,6 @@ enum {
 	SIGNALS_MAX = 64,
 	REAP_MAX = 256,
 };
-
-void start_server(struct session *s, int client)
-{
-	struct pipes pipes;
-
-	make_pipes(&pipes);
-	s->status = EXIT_OURS;
-	s->killed_by = 0;
-	s->over = 0;
-	s->server_spoke = s->server_sent_message = false;
-	s->reaper = fork_process();
-	if (s->reaper < 0)
-		fail("fork");
-	if (s->reaper == 0)
-		be_reaper(&pipes, s->signals, client);
-	event("start shim=%d reaper=%d client=%d command=%s", (int)self.shim, (int)s->reaper,
-	      (int)client_pid(), quoted(*self.command));
-
-	s->control = pipes.control[1];
-	s->exit = pipes.exit;
-	s->in.out = server_end(pipes.input[1]);
-	s->out.in = server_end(pipes.output[0]);
-	s->out.lines = are_watched(&s->from_server) ? &s->from_server : NULL;
-	choose_way(&s->out);
-	if (pipes.errors[0] >= 0)
-		s->err.in = server_end(pipes.errors[0]);
-	s->err.lines = &s->from_stderr;
-	shut(&pipes.errors[1]);
-	fcntl(s->control, F_SETFL, O_NONBLOCK);
-	shut(&client);
-	shut(&pipes.control[0]);
-	shut(&pipes.input[0]);
-	shut(&pipes.output[1]);
-}
 
 static void lose_reaper(struct session *s, int status)
 {
@@ -97,15 +64,8 @@ static void lose_reaper(struct session *s, int status)
 		sweep_tree(s->signals, s->server_spoke);
 	}
 	shut(&s->exit);
-	if (WIFEXITED(status) && run_command_instead(s)) {
-		start_server(s, pidfd_of_client());
-		restore(s);
-		return;
-	}
-	/* That it could not be run has been said. */
-	if (s->server == COMING_UP && !s->forced &&
-	    (s->status < EXIT_OURS || s->status > EXIT_NOT_FOUND))
-		complain("idle-stop: the new server exited before it had answered initialize");
+	if (s->server == COMING_UP && !s->forced && !s->over)
+		fail_restoring(s, "it exited before it had answered initialize");
 	if (s->server != GOING_DOWN)
 		finish_input(s);
 	if (s->out.in.fd >= 0)
@@ -204,7 +164,8 @@ static int session_timeout(const struct session *s)
 		return until(s->progress + STUCK_MAX);
 	if (s->input_ended && !s->over)
 		return s->unread_poll;
-	int timeout = awaits_idleness(s) ? until(s->active + opt.idle_stop) : -1;
+	int64_t due = s->server == UP ? when_idle(s) : restoring_due(s);
+	int timeout = due > 0 ? until(due) : -1;
 
 	return sooner(timeout, has_memory_to_give_back() ? MOMENT : -1);
 }
@@ -254,27 +215,20 @@ static void watch_sleep(struct session *s, const struct pollfd *in, const struct
 	if (out->revents & (POLLERR | POLLHUP | POLLNVAL)) {
 		errno = EPIPE;
 		lose_output(s);
-	} else if (in->revents && has_message(s, in->revents)) {
-		s->called = now();
-		start_server(s, pidfd_of_client());
-		restore(s);
-	} else if (in->revents) {
-		note_input_ended(s);
+		return;
 	}
+	if (out->revents)
+		pump_output(s);
+	if (in->revents && s->in.in.fd >= 0 && takes_more(&s->in))
+		pump_input(s);
+	if (in->revents && s->in.held)
+		note_input_ended(s);
 }
 
 /* Whether input is read, or looked at for a message that starts a server. */
 static bool reads_input(const struct session *s)
 {
-	return s->server == STOPPED || (!s->in.full && !s->in.held);
-}
-
-static void give_up_restoring(struct session *s, const char *why)
-{
-	complain("idle-stop: the new server answers initialize with %s", why);
-	say_reason(s, "not-restored", "");
-	s->forced = true;
-	end(s);
+	return takes_more(&s->in);
 }
 
 static bool is_over(const struct session *s)
@@ -311,16 +265,13 @@ void relay_session(struct session *s)
 		if (n == 0)
 			give_memory_back();
 
-		if (opt.idle_stop >= 0 && (fds[IN_IN].revents || fds[IN_OUT].revents ||
-					   fds[OUT_IN].revents || fds[OUT_OUT].revents))
-			s->active = now();
 		if (s->server == STOPPED)
 			watch_sleep(s, &fds[IN_IN], &fds[OUT_OUT]);
 		else
 			relay(s, fds);
-		const char *why = go_on_restoring(s);
-		if (why && !s->over)
-			give_up_restoring(s, why);
+		if (!s->over)
+			go_on_restoring(s);
+		pass_answers(s);
 		if (fds[OUT_IN].revents)
 			sample(s);
 		if (fds[SIGNALS].revents)
@@ -328,7 +279,8 @@ void relay_session(struct session *s)
 
 		if (s->input_ended && !s->over)
 			await_reading(s);
-		if (awaits_idleness(s) && now() >= s->active + opt.idle_stop)
+		int64_t idle = when_idle(s);
+		if (idle > 0 && now() >= idle)
 			stop_server(s);
 		if (may_give_up(s) && now() >= s->progress + STUCK_MAX)
 			break;

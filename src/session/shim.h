@@ -5,9 +5,6 @@
 
 #include "session.h"
 
-/* Runs COMMAND below a reaper, with new pipes.  CLIENT is its pidfd, or -1. */
-void start_server(struct session *s, int client);
-
 /* The shim's life: until the reaper is gone, and the tree with it, and the
  * client has all output. */
 void relay_session(struct session *s);

@@ -16,6 +16,7 @@
 #include <stdalign.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@ enum {
 	TURN = 16,       /* chunks, before the other direction gets its turn */
 	BUFFERS = 3,     /* one a lane, at most */
 	PATIENCE = 1000, /* ms, for a stderr that takes nothing */
+	QUEUE = 1 << 20, /* bytes; more is not read before it is written */
 };
 
 /*
@@ -148,21 +150,128 @@ void decide_rest(struct lane *l)
 	l->cut = l->looked = l->end;
 }
 
-void put_in_front(struct lane *l, const char *bytes, size_t n)
+static bool is_empty(const struct queue *q)
 {
-	hold_buffer(l);
-	memcpy(l->buffer->bytes, bytes, n);
-	l->cut = l->looked = l->end = n;
-	l->to = &l->out;
-	l->full = true;
-	if (l->buffer->touched < n)
-		l->buffer->touched = n;
+	return q->start == q->end;
+}
+
+bool is_put_off(const struct lane *l)
+{
+	return !is_empty(&l->later) || (l->to_later && l->start < l->cut);
+}
+
+bool takes_more(const struct lane *l)
+{
+	return !l->full && !l->held && !(l->to_later && l->start < l->cut);
+}
+
+bool has_queued(const struct lane *l)
+{
+	return !is_empty(&l->ours) || !is_empty(&l->later);
+}
+
+/* Puts what finds room of N BYTES behind what Q has; returns how much. */
+static size_t put(struct queue *q, const char *bytes, size_t n)
+{
+	if (!q->bytes) {
+		q->bytes = map_memory(QUEUE, MAP_PRIVATE);
+		q->size = QUEUE;
+	}
+	if (n > q->size - q->end)
+		n = q->size - q->end;
+	memcpy(q->bytes + q->end, bytes, n);
+	q->end += n;
+	return n;
+}
+
+static void empty(struct queue *q)
+{
+	q->start = q->end = 0;
+	if (q->bytes)
+		give_back(q->bytes, q->size);
+}
+
+bool put_in(struct lane *l, const char *bytes, size_t n)
+{
+	if (n > QUEUE - l->ours.end)
+		return false;
+	put(&l->ours, bytes, n);
+	l->full = l->out.fd >= 0;
+	return true;
+}
+
+void drop_ours(struct lane *l)
+{
+	empty(&l->ours);
+	l->full = false;
+}
+
+/* The rest of a line that was put off goes ON, or NOWHERE, with it. */
+static void reroute(struct lane *l, enum route route)
+{
+	if (l->pending == LATER)
+		l->pending = route;
+	if (l->to_later)
+		l->to = route == ON ? &l->out : NULL;
+	l->to_later = false;
+	if (l->lines && !l->lines->message.over && l->lines->route == LATER)
+		l->lines->route = route;
+	l->putting_off = false;
+	l->full = has_queued(l) && l->out.fd >= 0;
+}
+
+void release_later(struct lane *l)
+{
+	reroute(l, ON);
+}
+
+void drop_later(struct lane *l)
+{
+	empty(&l->later);
+	reroute(l, NOWHERE);
+}
+
+/* Writes what waits in Q.  Returns FLOW_MORE once it is empty. */
+static enum flow write_queue(struct lane *l, struct queue *q)
+{
+	while (!is_empty(q)) {
+		ssize_t n = give(&l->out, q->bytes + q->start, q->end - q->start);
+		if (n < 0 && errno != EAGAIN && errno != EINTR) {
+			l->full = true;
+			return FLOW_OUT_CLOSED;
+		}
+		l->full = n < 0;
+		if (n < 0)
+			return FLOW_WAIT;
+		q->start += (size_t)n;
+		l->in_line = q->bytes[q->start - 1] != '\n';
+		if (is_empty(q))
+			empty(q);
+	}
+	return FLOW_MORE;
+}
+
+/* Writes the queues, when they may be.  One that is cut off by EAGAIN comes first. */
+static enum flow write_queues(struct lane *l)
+{
+	enum flow flow = FLOW_MORE;
+
+	if (l->out.fd < 0)
+		return FLOW_MORE;
+	if (!is_empty(&l->ours) && (!l->in_line || l->ours.start > 0))
+		flow = write_queue(l, &l->ours);
+	if (flow == FLOW_MORE && !l->putting_off && !is_empty(&l->later) &&
+	    (!l->in_line || l->later.start > 0))
+		flow = write_queue(l, &l->later);
+	return flow;
 }
 
 void drop_held(struct lane *l)
 {
 	l->splice = false;
 	l->full = false;
+	empty(&l->ours);
+	empty(&l->later);
 	release_buffer(l);
 }
 
@@ -236,7 +345,7 @@ static enum flow fill(struct lane *l)
 	 * not tell of, would cut one. */
 	size_t most = l->splice ? PIPE_BUF : CHUNK;
 
-	if (l->held)
+	if (l->held || l->in.fd < 0)
 		return FLOW_WAIT;
 	if (!l->buffer)
 		hold_buffer(l);
@@ -247,6 +356,13 @@ static enum flow fill(struct lane *l)
 		l->start = l->cut = 0;
 	}
 	ssize_t n = take(&l->in, l->buffer->bytes + l->end, most - l->end);
+	if (n == 0 && !is_empty(&l->later)) { /* not the end before that is written */
+		if (l->end == 0)
+			release_buffer(l);
+		l->held = true;
+		l->full = false;
+		return FLOW_WAIT;
+	}
 	if (n == 0 && l->end > 0) {
 		decide_rest(l);
 		return FLOW_MORE;
@@ -303,12 +419,16 @@ static void look(struct lane *l)
 			l->pending = route;
 	}
 	l->to = way == ON ? &l->out : way == ASIDE ? &l->aside : NULL;
+	l->to_later = way == LATER;
 }
 
 /* One write, after a read if nothing is there to be written.  To a closed out,
  * bytes are lost as they are in a pipe that nobody reads to its end. */
 static enum flow copy_step(struct lane *l)
 {
+	enum flow queues = write_queues(l);
+	if (queues != FLOW_MORE)
+		return queues;
 	if (!l->buffer || (l->start == l->cut && !has_unseen(l))) {
 		enum flow flow = fill(l);
 		if (flow != FLOW_MORE)
@@ -322,8 +442,15 @@ static enum flow copy_step(struct lane *l)
 	const struct end *to = l->lines ? l->to : &l->out;
 	size_t size = l->cut - l->start;
 	ssize_t n = (ssize_t)size;
-	if (to && to->fd >= 0)
+	if (l->to_later) {
+		n = (ssize_t)put(&l->later, l->buffer->bytes + l->start, size);
+		if (n == 0) {
+			l->full = false;
+			return FLOW_WAIT;
+		}
+	} else if (to && to->fd >= 0) {
 		n = give(to, l->buffer->bytes + l->start, size);
+	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 		if (to != &l->aside || !drop_aside(l)) {
 			l->full = true;
@@ -341,6 +468,8 @@ static enum flow copy_step(struct lane *l)
 		n = (ssize_t)size; /* nobody reads our stderr */
 	}
 	l->start += (size_t)n;
+	if (to == &l->out)
+		l->in_line = l->buffer->bytes[l->start - 1] != '\n';
 	l->full = l->start < l->cut; /* a turn may end here */
 	if (l->full || l->start < l->end)
 		return FLOW_MORE;

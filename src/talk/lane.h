@@ -19,6 +19,12 @@ struct end {
 	} kind;
 };
 
+/* Bytes that wait to be written, in memory that is there when it is used first. */
+struct queue {
+	char *bytes;
+	size_t size, start, end;
+};
+
 struct lane {
 	struct end in, out;
 	bool splice;           /* both are pipes, and nobody looks */
@@ -33,12 +39,19 @@ struct lane {
 	bool short_of;        /* to tell where what follows goes takes more of it */
 	struct lines *lines;  /* NULL: bytes pass unseen */
 	const struct end *to; /* where the lines want it; NULL: nowhere */
+	bool to_later;        /* or it is put off */
 	enum route pending;   /* of what is looked at, and goes another way than what is cut */
 	struct end aside;
 	int64_t aside_until; /* ms: how long what is cut waits for aside; 0: it does not */
 	bool aside_stalled;  /* it has waited that long */
 	uint64_t lost;       /* bytes that aside did not take in time */
 	bool loss_said;
+
+	/* Lines that are written as soon as no line of the other side is under way: those of our
+	 * own, and those put off, as long as they are not. */
+	struct queue ours, later;
+	bool putting_off;
+	bool in_line; /* what was written last is not the end of a line */
 };
 
 /* What a turn of a lane came to.  WAIT: most likely there is nothing to do until
@@ -49,8 +62,27 @@ enum flow { FLOW_MORE, FLOW_WAIT, FLOW_IN_ENDED, FLOW_OUT_CLOSED };
 /* Moves what can be moved without waiting, for one turn. */
 enum flow pump(struct lane *l);
 
-/* Puts N BYTES, which nobody looks at, into the lane, which holds nothing. */
-void put_in_front(struct lane *l, const char *bytes, size_t n);
+/* Has N BYTES, whole lines of our own, written as soon as that can be, before anything that is put
+ * off.  Returns false if there is no room. */
+bool put_in(struct lane *l, const char *bytes, size_t n);
+
+/* Goes on with what was put off. */
+void release_later(struct lane *l);
+
+/* What was put off is lost, and the rest of its last line. */
+void drop_later(struct lane *l);
+
+/* Whether a line is put off, or the beginning of one. */
+bool is_put_off(const struct lane *l);
+
+/* Lines of our own that are not written yet are lost. */
+void drop_ours(struct lane *l);
+
+/* Whether it is to read, as far as it is for the lane to say. */
+bool takes_more(const struct lane *l);
+
+/* Whether there are lines of ours, or put off. */
+bool has_queued(const struct lane *l);
 
 /* No more is to come: what is undecided is all there is of its line. */
 void decide_rest(struct lane *l);

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum route { UNDECIDED, ON, ASIDE, NOWHERE }; /* aside: to stderr */
+enum route { UNDECIDED, ON, ASIDE, LATER, NOWHERE }; /* aside: to stderr */
 
 enum { LISTENERS_MAX = 2 };
 

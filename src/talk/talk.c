@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "talk.h"
 
+#include "../base/clock.h"
 #include "../base/memory.h"
 #include "../base/options.h"
+#include "../base/text.h"
 #include "../sight/event.h"
+#include "pending.h"
 
 #include <stdalign.h>
 #include <string.h>
 
 enum {
-	PENDING_MAX = 512,  /* requests of one side without an answer */
-	URIS_MAX = 512,     /* subscriptions */
-	KEPT_MAX = 1 << 15, /* bytes of a line that we keep */
+	URIS_MAX = 512,        /* subscriptions */
+	KEPT_MAX = 1 << 15,    /* bytes of a line that we keep */
+	ANSWERS_MAX = 1 << 16, /* bytes of answers of ours, until they are on their way */
 };
-
-enum side { CLIENT, SERVER };
 
 static const char *const kept_methods[KEPT_LINES] = {
 	[INITIALIZE] = "initialize",
@@ -25,25 +26,30 @@ static const char *const kept_methods[KEPT_LINES] = {
 /* Pages that are not used cost nothing.  None of these are needed while the server is
  * stopped; of the talk, most often one page. */
 static struct {
-	alignas(4096) struct id pending[2][PENDING_MAX]; /* by the side that asked */
-	uint64_t uris[URIS_MAX];
+	alignas(4096) uint64_t uris[URIS_MAX];
 } notes;
 
 static struct {
 	alignas(4096) const struct lines *from[2];
-	size_t npending[2], nuris;
+	size_t nuris;
+	enum phase phase;
+	int64_t active; /* ms */
 	size_t kept_size[KEPT_LINES];
 	struct id kept_id[KEPT_LINES];
 	char version[NAME_SIZE]; /* of the protocol, in the answer to initialize */
-	enum { NOTHING_SAID, STATELESS, INITIALIZING, ANSWERED, HANDSHAKEN } handshake;
-	const char *doubt; /* why the server is never to be stopped; NULL: no doubt */
+	bool handshaken;         /* initialize has been answered */
+	const char *doubt;       /* why the server is never to be stopped; NULL: no doubt */
 
+	bool replays[KEPT_LINES]; /* heard by the server before */
+	bool asks, asked;         /* that server, and this one, had a request of its own */
 	bool awaited[KEPT_LINES]; /* its answer is for us */
 	bool answered;            /* so is that of initialize, and it has come */
 	const char *mismatch;     /* and is not what it was; NULL: it is */
 	bool server_spoke;        /* a whole message */
 
 	char kept[KEPT_LINES * KEPT_MAX]; /* the client's lines, one after the other */
+	char answers[ANSWERS_MAX];
+	size_t answers_size;
 } talk;
 
 /* Whether the line of M is one message, and nothing in doubt. */
@@ -59,26 +65,6 @@ static void have_doubt(const char *why)
 		return;
 	talk.doubt = why;
 	event("idle-stop-off reason=%s", why);
-}
-
-static void add_pending(enum side side, const struct id *id)
-{
-	if (talk.npending[side] == PENDING_MAX)
-		have_doubt("too-many-requests");
-	else
-		notes.pending[side][talk.npending[side]++] = *id;
-}
-
-static void settle(enum side side, const struct id *id)
-{
-	struct id *pending = notes.pending[side];
-
-	for (size_t i = 0; i < talk.npending[side]; i++) {
-		if (same_id(&pending[i], id)) {
-			pending[i] = pending[--talk.npending[side]];
-			return;
-		}
-	}
 }
 
 static void subscribe(uint64_t uri)
@@ -99,54 +85,105 @@ static void unsubscribe(uint64_t uri)
 			notes.uris[i] = notes.uris[--talk.nuris];
 }
 
-/* Notes a request or a notification of SIDE, just scanned. */
-static void note_call(enum side side, const struct message *m)
+static bool is_called(const struct message *m, const char *method)
 {
-	bool request = is_request(m);
+	return strcmp(m->method, method) == 0;
+}
 
-	if (request)
-		add_pending(side, &m->id);
+/* Whether M, a message of SIDE, is about the connection alone: no sign of work. */
+static bool is_idle_talk(enum side side, const struct message *m)
+{
+	return is_called(m, "ping") || (side == SERVER && is_called(m, "notifications/message"));
+}
+
+/* Whether a request of the server is one that a person may be at work on. */
+static bool holds_server(const struct message *m)
+{
+	return !is_called(m, "roots/list") && !is_called(m, "ping");
+}
+
+static void note_request(enum side side, const struct message *m)
+{
+	bool room;
+
+	if (side == CLIENT && is_called(m, "ping") && talk.phase != SERVED)
+		return; /* we answer it */
+	room = add_pending(side, &m->id, side == CLIENT ? !is_called(m, "ping") : holds_server(m));
+	if (!room)
+		have_doubt("too-many-requests");
 	if (is_set(m, PARAMS_TASK))
 		have_doubt("task");
-	if (!request && strcmp(m->method, "notifications/cancelled") == 0)
-		settle(side, &m->request_id);
-	if (side == SERVER)
+	if (side == SERVER) {
+		talk.asked = true;
 		return;
-	if (request && strcmp(m->method, "initialize") == 0)
-		talk.handshake = INITIALIZING;
-	else if (talk.handshake == ANSWERED && !request &&
-		 strcmp(m->method, kept_methods[INITIALIZED]) == 0)
-		talk.handshake = HANDSHAKEN;
-	else if (talk.handshake == NOTHING_SAID)
-		talk.handshake = STATELESS;
-	if (strcmp(m->method, "resources/subscribe") == 0)
+	}
+	if (is_called(m, "resources/subscribe"))
 		subscribe(m->uri);
-	else if (strcmp(m->method, "resources/unsubscribe") == 0)
+	else if (is_called(m, "resources/unsubscribe"))
 		unsubscribe(m->uri);
 }
 
-/* Notes an answer of SIDE, just scanned. */
+static void note_notification(enum side side, const struct message *m)
+{
+	if (!is_called(m, "notifications/cancelled"))
+		return;
+	if (side == CLIENT)
+		settle(CLIENT, &m->request_id);
+	else
+		settle(SERVER, &m->request_id);
+}
+
+/* Notes an answer of SIDE, just read. */
 static void note_answer(enum side side, const struct message *m)
 {
 	settle(side == CLIENT ? SERVER : CLIENT, &m->id);
-	if (side == SERVER && talk.handshake == INITIALIZING &&
-	    same_id(&m->id, &talk.kept_id[INITIALIZE])) {
-		talk.handshake = has_member(m, RESULT) ? ANSWERED : NOTHING_SAID;
+	if (side == CLIENT)
+		return;
+	if (strcmp(m->result_type, "task") == 0 || is_set(m, RESULT_TASK))
+		have_doubt("task");
+	if (is_set(m, CHANNEL))
+		have_doubt("push");
+	if (!talk.handshaken && talk.kept_size[INITIALIZE] > 0 &&
+	    same_id(&m->id, &talk.kept_id[INITIALIZE]) && has_member(m, RESULT)) {
+		talk.handshaken = true;
 		memcpy(talk.version, m->version, sizeof talk.version);
 	}
 }
 
-/* Notes the line of SIDE that is over. */
+static void note_message(enum side side, const struct message *m)
+{
+	if (!is_idle_talk(side, m) &&
+	    !(is_answer(m) && !is_pending(side == CLIENT ? SERVER : CLIENT, &m->id)))
+		talk.active = now();
+	if (is_request(m))
+		note_request(side, m);
+	else if (is_notification(m))
+		note_notification(side, m);
+	else if (is_answer(m))
+		note_answer(side, m);
+	else
+		have_doubt(side == CLIENT ? "client-line" : "server-line");
+}
+
+/* Notes the line of SIDE that is over; a batch's messages are noted as they come. */
 static void note_line(enum side side)
 {
 	const struct message *m = &talk.from[side]->message;
 
-	if (!is_clear(m))
+	if (side == SERVER &&
+	    (m->first == '\n' || (!m->json && m->first != '[' && m->first != '{')))
+		return;
+	if (!m->json || m->doubt)
 		have_doubt(side == CLIENT ? "client-line" : "server-line");
-	else if (has_member(m, METHOD))
-		note_call(side, m);
-	else
-		note_answer(side, m);
+	else if (!m->batch)
+		note_message(side, m);
+}
+
+static void hear_each(void *arg, const struct message *m)
+{
+	if (m->batch)
+		note_message(m == &talk.from[CLIENT]->message ? CLIENT : SERVER, m);
+	(void)arg;
 }
 
 /* Where the kept LINE begins; of KEPT_LINES, where all of them end. */
@@ -159,13 +196,13 @@ static char *kept_line(int line)
 	return at;
 }
 
-const char *kept_lines(enum kept_line from, enum kept_line to, size_t *size)
+const char *kept_line_for(enum kept_line which, size_t *size)
 {
-	*size = (size_t)(kept_line((int)to + 1) - kept_line((int)from));
-	for (enum kept_line i = from; i <= to; i++)
-		talk.awaited[i] = talk.kept_size[i] > 0 && talk.kept_id[i].kind;
-	talk.answered = false;
-	return kept_line((int)from);
+	*size = talk.replays[which] ? talk.kept_size[which] : 0;
+	talk.awaited[which] = *size > 0 && talk.kept_id[which].kind;
+	if (which == INITIALIZE)
+		talk.answered = false;
+	return kept_line((int)which);
 }
 
 /* Keeps the client's LINE of SIZE bytes, just read, if a new server needs it. */
@@ -174,6 +211,8 @@ static void keep_line(const struct message *m, const char *line, size_t size)
 	for (int i = 0; is_clear(m) && i < KEPT_LINES; i++) {
 		if (strcmp(m->method, kept_methods[i]) != 0)
 			continue;
+		if (i == INITIALIZE && talk.handshaken)
+			return; /* the first one counts */
 		if (size >= KEPT_MAX) {
 			have_doubt("long-line");
 			return;
@@ -203,7 +242,7 @@ static void compare_answer(const struct message *m)
 	talk.mismatch = NULL;
 	if (is_error(m))
 		talk.mismatch = "an error";
-	else if (strcmp(m->version, talk.version) != 0)
+	else if (talk.handshaken && strcmp(m->version, talk.version) != 0)
 		talk.mismatch = "another protocolVersion";
 }
 
@@ -246,16 +285,99 @@ static bool awaits_any(void)
 	return false;
 }
 
+/* The answers of ours that have not been fetched. */
+static struct text ours(void)
+{
+	return (struct text){talk.answers, sizeof talk.answers, talk.answers_size};
+}
+
+static void add_id(struct text *t, const struct id *id)
+{
+	if (id->kind == '"')
+		add_json(t, id->bytes, id->size);
+	else
+		add(t, id->bytes, id->size);
+}
+
+static void answer_ping(const struct id *id)
+{
+	struct text t = ours();
+
+	addf(&t, "{\"jsonrpc\":\"2.0\",\"id\":");
+	add_id(&t, id);
+	addf(&t, ",\"result\":{}}\n");
+	talk.answers_size = t.length;
+}
+
+struct refusal {
+	struct text text;
+	const char *why;
+};
+
+static void refuse(void *arg, const struct id *id)
+{
+	struct refusal *r = arg;
+
+	addf(&r->text, "{\"jsonrpc\":\"2.0\",\"id\":");
+	add_id(&r->text, id);
+	addf(&r->text, ",\"error\":{\"code\":-32000,\"message\":");
+	add_json(&r->text, r->why, strlen(r->why));
+	addf(&r->text, "}}\n");
+}
+
+void refuse_pending(const char *why)
+{
+	struct refusal r = {ours(), why};
+
+	give_up_pending(refuse, &r);
+	talk.answers_size = r.text.length;
+}
+
+const char *answers_of_ours(size_t *size)
+{
+	*size = talk.answers_size;
+	return talk.answers;
+}
+
+void forget_answers(void)
+{
+	talk.answers_size = 0;
+}
+
 /* Where the line goes that the server is writing: an answer that is for us, at its end. */
 static enum route judge(struct lines *s, bool full)
 {
 	const struct message *m = &s->message;
 
+	if (m->over && talk.phase == LEAVING && is_clear(m) && is_request(m))
+		return NOWHERE; /* nobody would read its answer */
 	if (m->over)
 		return answered_line(m) == KEPT_LINES ? ON : NOWHERE;
 	if (full) /* long before its end; of ours, only initialize's answer may be so long */
 		return talk.awaited[INITIALIZE] && has_member(m, RESULT) ? NOWHERE : ON;
-	return s->whole || awaits_any() ? UNDECIDED : ON;
+	return s->whole || awaits_any() || talk.phase == LEAVING ? UNDECIDED : ON;
+}
+
+/* Where the client's line goes. */
+static enum route judge_client(struct lines *s, bool full)
+{
+	const struct message *m = &s->message;
+
+	if (talk.phase == SERVED)
+		return ON;
+	if (!m->over)
+		return full ? LATER : UNDECIDED;
+	if (m->first == '\n')
+		return NOWHERE;
+	if (!is_clear(m))
+		return LATER;
+	if (is_answer(m))
+		return is_pending(SERVER, &m->id) ? ON : NOWHERE;
+	if (is_request(m) && is_called(m, "ping")) {
+		answer_ping(&m->id);
+		return NOWHERE;
+	}
+	return LATER;
 }
 
 void begin_talk(struct lines *client, struct lines *server)
@@ -263,8 +385,11 @@ void begin_talk(struct lines *client, struct lines *server)
 	talk.from[CLIENT] = client;
 	talk.from[SERVER] = server;
 	if (opt.idle_stop >= 0) {
+		talk.active = now();
 		keep_parts(client);
 		listen_to(client, hear_client);
+		client->judge = judge_client;
+		client->message.each = server->message.each = hear_each;
 	}
 	server->noise_aside = opt.json_only;
 	if (opt.idle_stop >= 0)
@@ -273,11 +398,27 @@ void begin_talk(struct lines *client, struct lines *server)
 		listen_to(server, hear_server);
 }
 
-bool may_be_stopped(void)
+void set_phase(enum phase phase)
 {
-	return !talk.doubt && (talk.handshake == STATELESS || talk.handshake == HANDSHAKEN) &&
-	       talk.npending[CLIENT] + talk.npending[SERVER] + talk.nuris == 0 &&
-	       !in_line(&talk.from[CLIENT]->message) && !in_line(&talk.from[SERVER]->message);
+	talk.phase = phase;
+	if (phase == UNSERVED)
+		for (int i = 0; i < KEPT_LINES; i++)
+			talk.replays[i] = talk.kept_size[i] > 0;
+}
+
+int64_t last_activity(void)
+{
+	return talk.active;
+}
+
+int64_t may_be_stopped(void)
+{
+	if (talk.doubt || talk.nuris > 0 || in_line(&talk.from[CLIENT]->message) ||
+	    in_line(&talk.from[SERVER]->message))
+		return -1;
+	int64_t client = held_until(CLIENT, opt.idle_request);
+	int64_t server = held_until(SERVER, INT64_MAX / 2);
+	return client > server ? client : server;
 }
 
 bool has_server_spoken(void)
@@ -289,15 +430,22 @@ bool begin_next_server(void)
 {
 	const struct lines *s = talk.from[SERVER];
 
-	talk.npending[SERVER] = 0; /* who has asked is gone */
+	forget_requests_of_server();
+	talk.asks |= talk.asked;
+	talk.asked = false;
 	talk.server_spoke = false;
 	memset(talk.awaited, 0, sizeof talk.awaited);
 	return s->message.over || s->size == 0 || s->route != ON;
 }
 
+bool has_asked(void)
+{
+	return !talk.asks || (talk.asked && !has_pending(SERVER));
+}
+
 bool has_handshake(void)
 {
-	return talk.handshake != STATELESS;
+	return talk.replays[INITIALIZE];
 }
 
 bool is_answered(const char **why)
@@ -308,5 +456,7 @@ bool is_answered(const char **why)
 
 void forget_notes(void)
 {
-	give_back(&notes, sizeof notes);
+	if (talk.nuris == 0)
+		give_back(&notes, sizeof notes);
+	give_pending_back();
 }

@@ -11,15 +11,35 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* Where a session is with its server. */
+enum phase { SERVED, LEAVING, UNSERVED, RETURNING };
 
 /* The client's lines that a new server must hear before anything else. */
 enum kept_line { INITIALIZE, INITIALIZED, SET_LEVEL, KEPT_LINES };
 
+/* The talk tells how the session is served from now on: what each line is good for. */
+void set_phase(enum phase phase);
+
+/* When a message passed last that somebody may be at work for. */
+int64_t last_activity(void);
+
+/* Answers each request of the client that has no answer by an error that says WHY. */
+void refuse_pending(const char *why);
+
+/* What we say to the client in place of its server since the last time; empty: nothing. */
+const char *answers_of_ours(size_t *size);
+
+/* They are on their way. */
+void forget_answers(void);
+
 /* Has the talk look at the lines of both sides, as far as the options ask for it. */
 void begin_talk(struct lines *client, struct lines *server);
 
-/* Whether nothing is awaited by anybody, as far as the messages tell. */
-bool may_be_stopped(void);
+/* When the server may be stopped, as far as the messages tell: 0 at once, -1: not before
+ * another message. */
+int64_t may_be_stopped(void);
 
 /* Whether a whole message has come from the server. */
 bool has_server_spoken(void);
@@ -31,8 +51,12 @@ bool begin_next_server(void);
 /* Whether there is anything that a new server must hear. */
 bool has_handshake(void);
 
-/* The client's kept lines FROM to TO, of SIZE bytes.  Answers to them are for us. */
-const char *kept_lines(enum kept_line from, enum kept_line to, size_t *size);
+/* The client's kept line WHICH, of SIZE bytes, 0 if there was none before the server was stopped.
+ * The answer to it is for us. */
+const char *kept_line_for(enum kept_line which, size_t *size);
+
+/* Whether the new server has asked what the one before did, and got its answers. */
+bool has_asked(void);
 
 /* Whether the replayed initialize has been answered; then WHY says what is not as it was
  * before, or is NULL. */

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "restore.h"
+
+#include "../base/clock.h"
+#include "../base/fd.h"
+#include "../base/say.h"
+#include "../sight/event.h"
+#include "../sight/trace.h"
+#include "../talk/talk.h"
+#include "../tree/program.h"
+#include "client.h"
+#include "ending.h"
+#include "reaper.h"
+#include "relay.h"
+#include "start.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+enum {
+	TRY_MAX = 30000,      /* ms, for a server to answer initialize, and the first one's time */
+	TRYING_MAX = 30000,   /* after which no other try is made */
+	WAIT_MIN = 500,       /* between the first tries; twice as long each time */
+	QUESTIONS_MAX = 2000, /* for what the server asks before it is ready */
+	QUIET = 100,          /* after its last question */
+};
+
+/* Tells the new server the client's line WHICH, if the one before has heard it. */
+static void replay(struct session *s, enum kept_line which)
+{
+	size_t size;
+	const char *line = kept_line_for(which, &size);
+
+	put_in(&s->in, line, size);
+	if (size > 0 && is_tracing())
+		trace_message("client", line, size - 1, true, "replayed");
+}
+
+static void go_on(struct session *s)
+{
+	s->server = UP;
+	set_phase(SERVED);
+	s->in.held = false;
+	release_later(&s->in);
+	s->put_off = 0;
+	double seconds = (double)(now() - s->called) / 1000;
+	if (noted_program())
+		event("idle-start seconds=%.3f program=%s", seconds, quoted(noted_program()));
+	else
+		event("idle-start seconds=%.3f", seconds);
+	s->called = 0;
+	pump_input(s);
+}
+
+/* The server has heard initialize, and what comes behind it follows. */
+static void finish_handshake(struct session *s)
+{
+	replay(s, INITIALIZED);
+	replay(s, SET_LEVEL);
+	s->replayed = true;
+	s->deadline = now() + QUESTIONS_MAX;
+	pump_input(s);
+}
+
+static void try_server(struct session *s)
+{
+	const char *failed = start_server(s, pidfd_of_client());
+
+	if (failed) {
+		char why[80];
+
+		snprintf(why, sizeof why, "%s: %s", failed, strerror(errno));
+		fail_restoring(s, why);
+		return;
+	}
+	prctl(PR_SET_NAME, NAME_SHIM);
+	s->server = COMING_UP;
+	set_phase(RETURNING);
+	s->replayed = false;
+	s->deadline = now() + s->first_start + TRY_MAX;
+	if (has_handshake())
+		replay(s, INITIALIZE);
+	else
+		finish_handshake(s);
+}
+
+void fail_restoring(struct session *s, const char *why)
+{
+	if (s->server == COMING_UP && noted_program()) {
+		/* The command may do; it is the next try, at once. */
+		event("idle-program-failed program=%s reason=%s", quoted(noted_program()),
+		      quoted(why));
+		forget_program();
+		s->retry = now();
+	} else {
+		s->wait = s->wait ? 2 * s->wait : WAIT_MIN;
+		s->retry = now() + s->wait;
+		event("idle-start-failed reason=%s", quoted(why));
+	}
+	snprintf(s->failure, sizeof s->failure, "%s", why);
+	if (s->server != COMING_UP)
+		return;
+	s->server = GOING_DOWN;
+	set_phase(LEAVING);
+	s->from_server.whole = true;
+	drop_ours(&s->in);
+	if (s->reaper && !tell(s, CONTROL_INPUT_ENDED))
+		shut(&s->control);
+	shut(&s->in.out.fd); /* after that: see end() */
+	s->over = now();
+}
+
+/* No server can be had: what waits for one is answered. */
+static void give_up(struct session *s)
+{
+	char why[160];
+
+	snprintf(why, sizeof why, "the server was stopped while idle and does not come back: %s",
+		 s->failure);
+	complain("idle-stop: %s", why);
+	drop_later(&s->in);
+	refuse_pending(why);
+	s->in.held = false;
+	s->called = 0;
+}
+
+void go_on_restoring(struct session *s)
+{
+	const char *why = NULL;
+
+	if (s->server == STOPPED && is_put_off(&s->in)) {
+		if (!s->called) {
+			s->called = now();
+			s->wait = s->retry = 0;
+		}
+		if (s->retry && s->retry > s->called + TRYING_MAX)
+			give_up(s);
+		else if (now() >= s->retry)
+			try_server(s);
+	}
+	if (s->server != COMING_UP)
+		return;
+	if (!s->replayed && is_answered(&why) && !why)
+		finish_handshake(s);
+	if (why)
+		fail_restoring(s, why);
+	else if (s->replayed && (has_asked() || now() >= s->deadline))
+		go_on(s);
+	else if (now() >= s->deadline)
+		fail_restoring(s, "it does not answer initialize");
+}
+
+int64_t restoring_due(const struct session *s)
+{
+	if (s->server == COMING_UP)
+		return s->deadline;
+	return s->server == STOPPED && s->called ? s->retry : 0;
+}
+
+void pass_answers(struct session *s)
+{
+	size_t size;
+	const char *answers = answers_of_ours(&size);
+
+	if (size == 0 || s->out.out.fd < 0)
+		return;
+	put_in(&s->out, answers, size);
+	forget_answers();
+	pump_output(s);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* How a session without a server gets one that is where the last one was. */
+#ifndef SESSION_RESTORE_H
+#define SESSION_RESTORE_H
+
+#include "session.h"
+
+/* Does what is due: starts a server for what the client waits for, tells it what it has to hear,
+ * and lets the client's lines through to it, or answers them when no server can be had. */
+void go_on_restoring(struct session *s);
+
+/* When that is due without an event; 0: no matter. */
+int64_t restoring_due(const struct session *s);
+
+/* This try has failed, WHY: the new server, if it is still there, is ended. */
+void fail_restoring(struct session *s, const char *why);
+
+/* Puts our own answers to the client on their way. */
+void pass_answers(struct session *s);
+
+#endif
