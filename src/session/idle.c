@@ -76,7 +76,7 @@ void fall_asleep(struct session *s)
 	prctl(PR_SET_NAME, NAME_IDLE);
 	s->server = STOPPED;
 	s->in.putting_off = true;
-	s->in.held = s->input_ended;
+	s->in.held = false; /* the end of input comes behind what was said before it */
 	s->status = s->killed_by = 0;
 	s->over = 0;
 	/* One process is left, and shall be small. */

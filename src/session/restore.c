@@ -25,7 +25,6 @@ enum {
 	TRYING_MAX = 30000,   /* after which no other try is made */
 	WAIT_MIN = 500,       /* between the first tries; twice as long each time */
 	QUESTIONS_MAX = 2000, /* for what the server asks before it is ready */
-	QUIET = 100,          /* after its last question */
 };
 
 /* Tells the new server the client's line WHICH, if the one before has heard it. */
@@ -122,6 +121,7 @@ static void give_up(struct session *s)
 		 s->failure);
 	complain("idle-stop: %s", why);
 	drop_later(&s->in);
+	forget_call();
 	refuse_pending(why);
 	s->in.held = false;
 	s->called = 0;
@@ -131,7 +131,7 @@ void go_on_restoring(struct session *s)
 {
 	const char *why = NULL;
 
-	if (s->server == STOPPED && is_put_off(&s->in)) {
+	if (s->server == STOPPED && (is_server_called() || lacks_room(&s->in))) {
 		if (!s->called) {
 			s->called = now();
 			s->wait = s->retry = 0;
@@ -141,6 +141,8 @@ void go_on_restoring(struct session *s)
 		else if (now() >= s->retry)
 			try_server(s);
 	}
+	if (s->server == STOPPED && s->input_ended && !is_server_called())
+		drop_later(&s->in); /* nobody is left whom it would matter to */
 	if (s->server != COMING_UP)
 		return;
 	if (!s->replayed && is_answered(&why) && !why)
@@ -167,7 +169,7 @@ void pass_answers(struct session *s)
 
 	if (size == 0 || s->out.out.fd < 0)
 		return;
-	put_in(&s->out, answers, size);
-	forget_answers();
+	if (put_in(&s->out, answers, size))
+		forget_answers();
 	pump_output(s);
 }

@@ -155,14 +155,14 @@ static bool is_empty(const struct queue *q)
 	return q->start == q->end;
 }
 
-bool is_put_off(const struct lane *l)
+bool lacks_room(const struct lane *l)
 {
-	return !is_empty(&l->later) || (l->to_later && l->start < l->cut);
+	return l->to_later && l->start < l->cut;
 }
 
 bool takes_more(const struct lane *l)
 {
-	return !l->full && !l->held && !(l->to_later && l->start < l->cut);
+	return !l->full && !l->held && !lacks_room(l);
 }
 
 bool has_queued(const struct lane *l)
@@ -216,12 +216,12 @@ static void reroute(struct lane *l, enum route route)
 	l->to_later = false;
 	if (l->lines && !l->lines->message.over && l->lines->route == LATER)
 		l->lines->route = route;
-	l->putting_off = false;
 	l->full = has_queued(l) && l->out.fd >= 0;
 }
 
 void release_later(struct lane *l)
 {
+	l->putting_off = false;
 	reroute(l, ON);
 }
 

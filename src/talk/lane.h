@@ -72,8 +72,8 @@ void release_later(struct lane *l);
 /* What was put off is lost, and the rest of its last line. */
 void drop_later(struct lane *l);
 
-/* Whether a line is put off, or the beginning of one. */
-bool is_put_off(const struct lane *l);
+/* Whether there is no room for more of what is to be put off. */
+bool lacks_room(const struct lane *l);
 
 /* Lines of our own that are not written yet are lost. */
 void drop_ours(struct lane *l);

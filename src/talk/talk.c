@@ -14,7 +14,8 @@
 enum {
 	URIS_MAX = 512,        /* subscriptions */
 	KEPT_MAX = 1 << 15,    /* bytes of a line that we keep */
-	ANSWERS_MAX = 1 << 16, /* bytes of answers of ours, until they are on their way */
+	ANSWER_MAX = 2048,     /* bytes of an answer of ours: its id, escaped, and a reason */
+	ANSWERS_MAX = 1 << 20, /* bytes of all, until they are on their way */
 };
 
 static const char *const kept_methods[KEPT_LINES] = {
@@ -47,9 +48,11 @@ static struct {
 	const char *mismatch;     /* and is not what it was; NULL: it is */
 	bool server_spoke;        /* a whole message */
 
-	char kept[KEPT_LINES * KEPT_MAX]; /* the client's lines, one after the other */
-	char answers[ANSWERS_MAX];
+	bool called; /* a line is put off that takes a server */
 	size_t answers_size;
+
+	char kept[KEPT_LINES * KEPT_MAX]; /* the client's lines, one after the other */
+	alignas(4096) char answers[ANSWERS_MAX];
 } talk;
 
 /* Whether the line of M is one message, and nothing in doubt. */
@@ -200,8 +203,10 @@ const char *kept_line_for(enum kept_line which, size_t *size)
 {
 	*size = talk.replays[which] ? talk.kept_size[which] : 0;
 	talk.awaited[which] = *size > 0 && talk.kept_id[which].kind;
-	if (which == INITIALIZE)
+	if (which == INITIALIZE) {
 		talk.answered = false;
+		talk.mismatch = NULL;
+	}
 	return kept_line((int)which);
 }
 
@@ -299,14 +304,18 @@ static void add_id(struct text *t, const struct id *id)
 		add(t, id->bytes, id->size);
 }
 
-static void answer_ping(const struct id *id)
+/* Returns false if there is no room. */
+static bool answer_ping(const struct id *id)
 {
 	struct text t = ours();
 
+	if (t.size - t.length < ANSWER_MAX)
+		return false;
 	addf(&t, "{\"jsonrpc\":\"2.0\",\"id\":");
 	add_id(&t, id);
 	addf(&t, ",\"result\":{}}\n");
 	talk.answers_size = t.length;
+	return true;
 }
 
 struct refusal {
@@ -318,6 +327,8 @@ static void refuse(void *arg, const struct id *id)
 {
 	struct refusal *r = arg;
 
+	if (r->text.size - r->text.length < ANSWER_MAX)
+		return;
 	addf(&r->text, "{\"jsonrpc\":\"2.0\",\"id\":");
 	add_id(&r->text, id);
 	addf(&r->text, ",\"error\":{\"code\":-32000,\"message\":");
@@ -330,7 +341,8 @@ void refuse_pending(const char *why)
 	struct refusal r = {ours(), why};
 
 	give_up_pending(refuse, &r);
-	talk.answers_size = r.text.length;
+	if (talk.answers_size < r.text.length)
+		talk.answers_size = r.text.length;
 }
 
 const char *answers_of_ours(size_t *size)
@@ -342,6 +354,7 @@ const char *answers_of_ours(size_t *size)
 void forget_answers(void)
 {
 	talk.answers_size = 0;
+	give_back(talk.answers, sizeof talk.answers);
 }
 
 /* Where the line goes that the server is writing: an answer that is for us, at its end. */
@@ -358,6 +371,13 @@ static enum route judge(struct lines *s, bool full)
 	return s->whole || awaits_any() || talk.phase == LEAVING ? UNDECIDED : ON;
 }
 
+/* Puts a line off until there is a server. */
+static enum route call_server(void)
+{
+	talk.called = true;
+	return LATER;
+}
+
 /* Where the client's line goes. */
 static enum route judge_client(struct lines *s, bool full)
 {
@@ -366,18 +386,31 @@ static enum route judge_client(struct lines *s, bool full)
 	if (talk.phase == SERVED)
 		return ON;
 	if (!m->over)
-		return full ? LATER : UNDECIDED;
+		return full ? call_server() : UNDECIDED;
 	if (m->first == '\n')
 		return NOWHERE;
 	if (!is_clear(m))
-		return LATER;
+		return call_server();
 	if (is_answer(m))
 		return is_pending(SERVER, &m->id) ? ON : NOWHERE;
-	if (is_request(m) && is_called(m, "ping")) {
-		answer_ping(&m->id);
-		return NOWHERE;
-	}
-	return LATER;
+	if (is_request(m))
+		return is_called(m, "ping") && answer_ping(&m->id) ? NOWHERE : call_server();
+	if (is_called(m, "notifications/cancelled"))
+		return is_pending(CLIENT, &m->request_id) ? LATER : NOWHERE;
+	if (is_called(m, "notifications/initialized") ||
+	    is_called(m, "notifications/roots/list_changed"))
+		return LATER; /* time enough when there is a server */
+	return call_server();
+}
+
+bool is_server_called(void)
+{
+	return talk.called;
+}
+
+void forget_call(void)
+{
+	talk.called = false;
 }
 
 void begin_talk(struct lines *client, struct lines *server)
@@ -401,6 +434,8 @@ void begin_talk(struct lines *client, struct lines *server)
 void set_phase(enum phase phase)
 {
 	talk.phase = phase;
+	if (phase == SERVED)
+		talk.called = false;
 	if (phase == UNSERVED)
 		for (int i = 0; i < KEPT_LINES; i++)
 			talk.replays[i] = talk.kept_size[i] > 0;

@@ -34,6 +34,12 @@ const char *answers_of_ours(size_t *size);
 /* They are on their way. */
 void forget_answers(void);
 
+/* Whether the client has said something since the server was stopped that takes a new one. */
+bool is_server_called(void);
+
+/* The client's lines that were put off are lost. */
+void forget_call(void);
+
 /* Has the talk look at the lines of both sides, as far as the options ask for it. */
 void begin_talk(struct lines *client, struct lines *server);
 
