@@ -271,7 +271,6 @@ void relay_session(struct session *s)
 			relay(s, fds);
 		if (!s->over)
 			go_on_restoring(s);
-		pass_answers(s);
 		if (fds[OUT_IN].revents)
 			sample(s);
 		if (fds[SIGNALS].revents)
@@ -289,5 +288,6 @@ void relay_session(struct session *s)
 			if (s->server != STOPPED)
 				break;
 		}
+		pass_answers(s);
 	}
 }

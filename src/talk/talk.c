@@ -48,6 +48,7 @@ static struct {
 	const char *mismatch;     /* and is not what it was; NULL: it is */
 	bool server_spoke;        /* a whole message */
 
+	bool heard;  /* the client has said something */
 	bool called; /* a line is put off that takes a server */
 	size_t answers_size;
 
@@ -236,6 +237,7 @@ static void hear_client(struct lines *s, const char *line, size_t size)
 {
 	if (s->ended)
 		return;
+	talk.heard = true;
 	keep_line(&s->message, line, size);
 	note_line(CLIENT);
 }
@@ -397,8 +399,7 @@ static enum route judge_client(struct lines *s, bool full)
 		return is_called(m, "ping") && answer_ping(&m->id) ? NOWHERE : call_server();
 	if (is_called(m, "notifications/cancelled"))
 		return is_pending(CLIENT, &m->request_id) ? LATER : NOWHERE;
-	if (is_called(m, "notifications/initialized") ||
-	    is_called(m, "notifications/roots/list_changed"))
+	if (is_called(m, "notifications/roots/list_changed"))
 		return LATER; /* time enough when there is a server */
 	return call_server();
 }
@@ -448,7 +449,7 @@ int64_t last_activity(void)
 
 int64_t may_be_stopped(void)
 {
-	if (talk.doubt || talk.nuris > 0 || in_line(&talk.from[CLIENT]->message) ||
+	if (!talk.heard || talk.doubt || talk.nuris > 0 || in_line(&talk.from[CLIENT]->message) ||
 	    in_line(&talk.from[SERVER]->message))
 		return -1;
 	int64_t client = held_until(CLIENT, opt.idle_request);
