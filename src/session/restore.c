@@ -90,8 +90,8 @@ void fail_restoring(struct session *s, const char *why)
 {
 	if (s->server == COMING_UP && noted_program()) {
 		/* The command may do; it is the next try, at once. */
-		event("idle-program-failed program=%s reason=%s", quoted(noted_program()),
-		      quoted(why));
+		event("idle-program-failed program=%s status=%d", quoted(noted_program()),
+		      s->status);
 		forget_program();
 		s->retry = now();
 	} else {
