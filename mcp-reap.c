@@ -100,14 +100,14 @@ static void begin_watching(struct session *s)
 	watch_lines(&s->from_client, "client", client_traffic());
 	watch_lines(&s->from_server, "server", server_traffic());
 	watch_stderr(&s->from_stderr);
-	begin_talk(&s->from_client, &s->from_server);
+	begin_talk(&s->from_client, &s->in, &s->from_server, &s->out);
 }
 
 /* What the client handed down besides stdio may be other servers' pipes, whose
  * end-of-file we would hold back. */
 static void close_the_rest(const struct session *s)
 {
-	int kept_stderr = opt.idle_stop >= 0 ? keep_stderr() : -1;
+	int kept_stderr = session_outlives_server() ? keep_stderr() : -1;
 	int keep[] = {s->signals,   s->control,   s->exit,     s->in.out.fd,
 		      s->out.in.fd, s->err.in.fd, kept_stderr, trace_descriptor()};
 

@@ -20,12 +20,15 @@ session() {
 INITIALIZE='{"jsonrpc":"2.0","id":"init","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}'
 INITIALIZED='{"jsonrpc":"2.0","method":"notifications/initialized"}'
 
-# hello: the handshake, to its end.
+# hello: the handshake, to its end; where DURATION is short the next server may be the first to hear that.
 hello() {
 	say "$INITIALIZE"
 	await answered '"init"'
 	say "$INITIALIZED"
-	await logged notifications/initialized
+	await initialized
+}
+initialized() {
+	logged notifications/initialized || asleep
 }
 
 # request ID METHOD [PARAMS], notify METHOD [PARAMS], call ID TOOL [ARGUMENTS]: said by the client.
@@ -71,6 +74,12 @@ server() {
 }
 started() {
 	(($(servers | wc -l) >= $1))
+}
+
+# quiet: nothing is on stderr but that a server was stopped, once.
+quiet() {
+	! grep -v '^mcp-reap: idle-stop: nothing had passed for .*; the next message starts it again$' err
+	(($(wc -l <err) <= 1))
 }
 
 # asleep: of all of the session, the shim is left.

@@ -18,7 +18,7 @@
 static const struct options defaults = DEFAULTS;
 struct options opt = DEFAULTS;
 
-enum { HOUR = 3600000 }; /* ms */
+enum { MINUTE = 60000, HOUR = 3600000 }; /* ms */
 
 static const char usage[] =
 	"Usage: mcp-reap [OPTION]... [--] COMMAND [ARG]...\n"
@@ -152,6 +152,23 @@ static int64_t parse_duration(const char *option, const char *value)
 	refuse("--%s: '%s': not a duration", option, value);
 }
 
+/* When an idle server is to be stopped: a duration, auto, auto:DURATION or never. */
+static void parse_idle(const char *value)
+{
+	static const char automatic[] = "auto";
+	const size_t n = sizeof automatic - 1;
+
+	opt.idle_auto = strncmp(value, automatic, n) == 0 && (!value[n] || value[n] == ':');
+	if (strcmp(value, "never") == 0)
+		opt.idle_stop = -1;
+	else if (opt.idle_auto && !value[n])
+		opt.idle_stop = 10 * MINUTE;
+	else
+		opt.idle_stop = parse_duration("idle-stop", opt.idle_auto ? value + n + 1 : value);
+	if (opt.idle_stop == 0)
+		refuse("--idle-stop: '%s': too short; to have no server stopped, say never", value);
+}
+
 /* Bytes: a whole number, with K, M or G behind it. */
 static int64_t parse_size(const char *option, const char *value)
 {
@@ -205,6 +222,7 @@ static void take_back(int letter)
 		break;
 	case 'i':
 		opt.idle_stop = defaults.idle_stop;
+		opt.idle_auto = defaults.idle_auto;
 		break;
 	case 'l':
 		opt.drop_launcher = defaults.drop_launcher;
@@ -259,7 +277,7 @@ static void parse_words(int argc, char **argv)
 			opt.kill_after = parse_duration("kill-after", optarg);
 			break;
 		case 'i':
-			opt.idle_stop = parse_duration("idle-stop", optarg);
+			parse_idle(optarg);
 			break;
 		case 'l':
 			opt.drop_launcher = parse_launchers(optarg == none ? NULL : optarg);
@@ -408,6 +426,11 @@ char **parse_options(int argc, char **argv)
 	if (opt.idle_request < 0)
 		opt.idle_request = 10 * opt.idle_stop > HOUR ? 10 * opt.idle_stop : HOUR;
 	return argv + optind;
+}
+
+bool session_outlives_server(void)
+{
+	return opt.idle_stop >= 0;
 }
 
 int find_command(int argc, char **argv)

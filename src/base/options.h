@@ -16,6 +16,7 @@ extern struct options {
 	int64_t grace;                  /* -1: not said */
 	int64_t kill_after;             /* -1: not said */
 	int64_t idle_stop;              /* -1: never */
+	bool idle_auto;                 /* only a server that was never used, and holds nothing */
 	int64_t idle_request;           /* for how long a request without an answer holds */
 	const char *spared[SPARED_MAX]; /* names with commas between them */
 	size_t nspared;
@@ -30,6 +31,9 @@ extern struct options {
 	bool list;
 	bool json; /* for what --stats or --list says */
 } opt;
+
+/* Whether a session can go on when its server has gone. */
+bool session_outlives_server(void);
 
 /* Fills opt.  Returns COMMAND and its arguments.  Exits on a mistake, and after
  * --help and --version. */

@@ -104,12 +104,15 @@ static bool all_read(const struct lane *lane)
  * The grace starts when the server has read all of its input: one that is still
  * starting, as npx does, has not seen the end yet.  One that has spoken and does not
  * read may hang.  Its stdin is closed only
- * then, so that we can ask; before that it could not notice.
+ * then, so that we can ask; before that it could not notice.  A server that is still to be
+ * brought to where the last one was has bounds of its own for that.
  */
 void await_reading(struct session *s)
 {
 	int64_t patience = s->server_spoke ? grace(true) : SILENT_MAX;
 
+	if (s->called)
+		return;
 	if (all_read(&s->in) || now() >= s->input_ended + patience) {
 		end(s);
 		return;

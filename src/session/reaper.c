@@ -65,6 +65,8 @@ struct reaper {
 	bool behind_shell;   /* the server is the child of a shell, which only waits */
 	int status;          /* the server's, once it is reaped */
 	int killed_by;       /* the signal that it died of; 0: it did not */
+	bool left_container; /* one that had to be killed may have */
+	bool outlived;       /* the session may go on without the server */
 	bool server_spoke;
 
 	enum phase { RUNNING, ENDING, TERMINATING, KILLING } phase;
@@ -154,7 +156,7 @@ static void begin_killing(struct reaper *r)
 {
 	enter(r, KILLING);
 	r->killing = now();
-	warn_of_containers();
+	r->left_container = warn_of_containers();
 	if ((!opt.stats && !spares_any()) || proc_kind() == PROC_NONE)
 		signal_group(r, SIGKILL);
 	if (proc_kind() == PROC_CHILDREN)
@@ -414,7 +416,8 @@ static bool has_lost_shim(void)
 static void note_exit(struct reaper *r)
 {
 	hear_the_news(r);
-	if (r->phase == RUNNING && has_listeners() && !*end_reason()) /* it could not be run */
+	if (r->phase == RUNNING && has_listeners() && !*end_reason() && /* it could not be run */
+	    !(r->outlived && !has_lost_shim()))
 		event_end(has_lost_shim() ? "shim-died" : "server-exited", "");
 }
 
@@ -514,16 +517,16 @@ void sweep_tree(int signals, bool server_spoke)
 	name_the_spared();
 }
 
-/* The exit status alone does not tell 143 from SIGTERM. */
-static void tell_signal(int fd, int sig)
+/* The exit status alone does not tell 143 from SIGTERM, and nothing of containers. */
+static void tell_death(int fd, const struct reaper *r)
 {
-	uint64_t value = (uint64_t)sig;
+	uint64_t value = (uint64_t)r->killed_by | (r->left_container ? LEFT_CONTAINER : 0);
 
-	if (sig && write(fd, &value, sizeof value) < 0)
+	if (value && write(fd, &value, sizeof value) < 0)
 		complain("eventfd: %s", strerror(errno));
 }
 
-void be_reaper(const struct pipes *p, int signals, int client)
+void be_reaper(const struct pipes *p, int signals, int client, bool outlived)
 {
 	/* SIGCONT, should the shim die: it wakes us if we are stopped.  That it
 	 * died before is seen on the control pipe. */
@@ -552,6 +555,7 @@ void be_reaper(const struct pipes *p, int signals, int client)
 		.input = inode_of(p->input[0]),
 		.output = inode_of(p->output[1]),
 		.status = EXIT_OURS,
+		.outlived = outlived,
 	};
 	int keep[] = {STDERR_FILENO, r.control, signals, client, shim, p->exit, trace_descriptor()};
 	close_all_but(0, keep, sizeof keep / sizeof *keep);
@@ -566,6 +570,6 @@ void be_reaper(const struct pipes *p, int signals, int client)
 		nudge_shim(&r);
 	if (opt.stats && has_lost_shim())
 		say_stats(r.status);
-	tell_signal(p->exit, r.killed_by);
+	tell_death(p->exit, &r);
 	_exit(r.status);
 }

@@ -28,12 +28,17 @@ enum {
 	CONTROL_KILL_NOW,
 };
 
+/* What comes through the eventfd: the signal that the server died of, and this. */
+enum { LEFT_CONTAINER = 256 };
+
 /* The grace, in ms, of a server whose end the client waits for, or not. */
 int64_t grace(bool awaited);
 
 /* The reaper's life: from the fork to the exit with the server's status.  SIGNALS is a
- * signalfd; CLIENT the client's pidfd, or -1. */
-__attribute__((noreturn)) void be_reaper(const struct pipes *p, int signals, int client);
+ * signalfd; CLIENT the client's pidfd, or -1; OUTLIVED: it is for the shim to say whether the
+ * session is over when the server exits by itself. */
+__attribute__((noreturn)) void be_reaper(const struct pipes *p, int signals, int client,
+					 bool outlived);
 
 /* Ends the tree of a reaper that was killed, which took the server along
  * (PR_SET_PDEATHSIG); the rest of the tree is ours now. */

@@ -107,7 +107,7 @@ void pump_errors(struct session *s)
  * with nothing else to look for, the bytes pass unseen. */
 static void note_first_message(struct session *s)
 {
-	if (opt.idle_stop >= 0 && !noted_program())
+	if (session_outlives_server() && !noted_program())
 		note_program(s->reaper, inode_of(s->in.out.fd), inode_of(s->out.in.fd));
 	if (opt.drop_launcher)
 		tell(s, CONTROL_FIRST_MESSAGE);

@@ -25,13 +25,14 @@ enum {
 	TRYING_MAX = 30000,   /* after which no other try is made */
 	WAIT_MIN = 500,       /* between the first tries; twice as long each time */
 	QUESTIONS_MAX = 2000, /* for what the server asks before it is ready */
+	SETTLING = 100,       /* for what it does about the answers: read(2)s of a directory, say */
 };
 
 /* Tells the new server the client's line WHICH, if the one before has heard it. */
 static void replay(struct session *s, enum kept_line which)
 {
 	size_t size;
-	const char *line = kept_line_for(which, &size);
+	const char *line = line_to_replay(which, &size);
 
 	put_in(&s->in, line, size);
 	if (size > 0 && is_tracing())
@@ -41,6 +42,7 @@ static void replay(struct session *s, enum kept_line which)
 static void go_on(struct session *s)
 {
 	s->server = UP;
+	tell_of_changes();
 	set_phase(SERVED);
 	s->in.held = false;
 	release_later(&s->in);
@@ -51,17 +53,26 @@ static void go_on(struct session *s)
 	else
 		event("idle-start seconds=%.3f", seconds);
 	s->called = 0;
+	if (s->input_ended)
+		s->input_ended = now(); /* it can read that only now */
 	pump_input(s);
 }
 
 /* The server has heard initialize, and what comes behind it follows. */
 static void finish_handshake(struct session *s)
 {
-	replay(s, INITIALIZED);
-	replay(s, SET_LEVEL);
+	for (int line = INITIALIZED; line < KEPT_LINES; line++)
+		replay(s, (enum kept_line)line);
 	s->replayed = true;
 	s->deadline = now() + QUESTIONS_MAX;
 	pump_input(s);
+}
+
+/* The new server has had answers to what it asked, if the one before had asked something. */
+static void settle_down(struct session *s)
+{
+	s->settled = true;
+	s->deadline = asked_before() ? now() + SETTLING : now();
 }
 
 static void try_server(struct session *s)
@@ -78,7 +89,7 @@ static void try_server(struct session *s)
 	prctl(PR_SET_NAME, NAME_SHIM);
 	s->server = COMING_UP;
 	set_phase(RETURNING);
-	s->replayed = false;
+	s->replayed = s->settled = false;
 	s->deadline = now() + s->first_start + TRY_MAX;
 	if (has_handshake())
 		replay(s, INITIALIZE);
@@ -115,14 +126,12 @@ void fail_restoring(struct session *s, const char *why)
 /* No server can be had: what waits for one is answered. */
 static void give_up(struct session *s)
 {
-	char why[160];
+	char why[240];
 
 	snprintf(why, sizeof why, "the server was stopped while idle and does not come back: %s",
 		 s->failure);
 	complain("idle-stop: %s", why);
-	drop_later(&s->in);
-	forget_call();
-	refuse_pending(why);
+	refuse_calls(why);
 	s->in.held = false;
 	s->called = 0;
 }
@@ -149,7 +158,9 @@ void go_on_restoring(struct session *s)
 		finish_handshake(s);
 	if (why)
 		fail_restoring(s, why);
-	else if (s->replayed && (has_asked() || now() >= s->deadline))
+	else if (s->replayed && !s->settled && has_asked())
+		settle_down(s);
+	else if (s->replayed && now() >= s->deadline)
 		go_on(s);
 	else if (now() >= s->deadline)
 		fail_restoring(s, "it does not answer initialize");
@@ -162,14 +173,10 @@ int64_t restoring_due(const struct session *s)
 	return s->server == STOPPED && s->called ? s->retry : 0;
 }
 
-void pass_answers(struct session *s)
+void pass_ours(struct session *s)
 {
-	size_t size;
-	const char *answers = answers_of_ours(&size);
-
-	if (size == 0 || s->out.out.fd < 0)
-		return;
-	if (put_in(&s->out, answers, size))
-		forget_answers();
-	pump_output(s);
+	if (has_queued(&s->out) && s->out.out.fd >= 0)
+		pump_output(s);
+	if (has_queued(&s->in) && !s->in.putting_off && s->in.out.fd >= 0)
+		pump_input(s);
 }

@@ -15,7 +15,7 @@ int64_t restoring_due(const struct session *s);
 /* This try has failed, WHY: the new server, if it is still there, is ended. */
 void fail_restoring(struct session *s, const char *why);
 
-/* Puts our own answers to the client on their way. */
-void pass_answers(struct session *s);
+/* Puts messages of our own on their way. */
+void pass_ours(struct session *s);
 
 #endif

@@ -11,7 +11,7 @@ struct pipes {
 	int input[2];   /* shim to server's stdin */
 	int output[2];  /* server's stdout to shim */
 	int errors[2];  /* server's stderr to shim, if it is traced; else -1 */
-	int exit;       /* an eventfd, reaper to shim: the signal that the server died of */
+	int exit;       /* an eventfd, reaper to shim: how the server died */
 };
 
 /* Returns NULL, or what failed; then some may be open. */

@@ -17,7 +17,7 @@ struct session {
 	struct lane err; /* the server's stderr to ours, if it is traced */
 	struct lines from_client, from_server, from_stderr;
 	int control; /* the pipe to the reaper; -1: none (more) */
-	int exit;    /* an eventfd: the signal that the server died of */
+	int exit;    /* an eventfd: how the server died */
 	int signals; /* a signalfd */
 
 	/* A session has one server after the other: */
@@ -38,15 +38,27 @@ struct session {
 	int64_t progress;    /* when output could be moved last, once the reaper is gone */
 	int64_t sampled;     /* when the reaper was told to look at the tree */
 
-	int64_t put_off;     /* the server is not stopped before; 0: no matter */
-	int64_t called;      /* when a new server was called for; 0: none is */
-	int64_t retry;       /* when the next try is due */
-	int64_t wait;        /* ms, from a failed try to the next */
-	int64_t deadline;    /* of this try, or of a pause in it */
-	int64_t first_start; /* ms that the first server took for its first message */
-	bool replayed;       /* the handshake; the new server may still have questions */
-	char failure[80];    /* why the last try failed */
-	int64_t memory;      /* KiB of the tree, before it was stopped */
+	int64_t looked;        /* when the tree was looked at last; 0: not yet */
+	int64_t cpu;           /* ms that it had used by then */
+	int64_t put_off;       /* the server is not stopped before; 0: no matter */
+	int64_t put_off_since; /* if nothing has passed since then */
+	bool has_stopped;      /* the user knows that servers are stopped */
+	bool left_container;   /* the last stop may have */
+	int64_t called;        /* when a new server was called for; 0: none is */
+	int64_t retry;         /* when the next try is due */
+	int64_t wait;          /* ms, from a failed try to the next */
+	int64_t deadline;      /* of this try, or of a pause in it */
+	int64_t first_start;   /* ms that the first server took for its first message */
+	bool replayed;         /* the handshake; the new server may still have questions */
+	bool settled;          /* it has not */
+	char failure[160];     /* why the last try failed */
+	int64_t memory;        /* KiB of the tree, before it was stopped */
 };
+
+/* Whether the session goes on, if this server exits by itself. */
+static inline bool is_outlived(const struct session *s)
+{
+	return s->called > 0;
+}
 
 #endif

@@ -49,10 +49,12 @@ static void lose_reaper(struct session *s, int status)
 	s->reaper = 0;
 	shut(&s->control);
 	if (WIFEXITED(status)) {
-		uint64_t sig;
+		uint64_t death;
 		s->status = WEXITSTATUS(status);
-		if (read(s->exit, &sig, sizeof sig) == sizeof sig)
-			s->killed_by = (int)sig;
+		if (read(s->exit, &death, sizeof death) == sizeof death) {
+			s->killed_by = (int)death & ~LEFT_CONTAINER;
+			s->left_container = death & LEFT_CONTAINER;
+		}
 		/* That late it was not by itself. */
 		if (s->over && s->server != GOING_DOWN && now() >= s->over + grace(true))
 			s->forced = true;
@@ -271,8 +273,10 @@ void relay_session(struct session *s)
 			relay(s, fds);
 		if (!s->over)
 			go_on_restoring(s);
-		if (fds[OUT_IN].revents)
+		if (fds[OUT_IN].revents) {
 			sample(s);
+			note_work(s);
+		}
 		if (fds[SIGNALS].revents)
 			read_signals(s);
 
@@ -280,7 +284,7 @@ void relay_session(struct session *s)
 			await_reading(s);
 		int64_t idle = when_idle(s);
 		if (idle > 0 && now() >= idle)
-			stop_server(s);
+			stop_if_idle(s);
 		if (may_give_up(s) && now() >= s->progress + STUCK_MAX)
 			break;
 		if (s->server == GOING_DOWN && !s->reaper && s->out.in.fd < 0 && s->err.in.fd < 0) {
@@ -288,6 +292,6 @@ void relay_session(struct session *s)
 			if (s->server != STOPPED)
 				break;
 		}
-		pass_answers(s);
+		pass_ours(s);
 	}
 }

@@ -33,7 +33,7 @@ const char *start_server(struct session *s, int client)
 		return failed;
 	}
 	if (s->reaper == 0)
-		be_reaper(&pipes, s->signals, client);
+		be_reaper(&pipes, s->signals, client, is_outlived(s));
 	event("start shim=%d reaper=%d client=%d command=%s", (int)self.shim, (int)s->reaper,
 	      (int)client_pid(), quoted(*self.command));
 
@@ -41,6 +41,7 @@ const char *start_server(struct session *s, int client)
 	s->killed_by = 0;
 	s->over = 0;
 	s->server_spoke = s->server_sent_message = false;
+	s->looked = 0;
 	s->control = pipes.control[1];
 	s->exit = pipes.exit;
 	s->in.out = server_end(pipes.input[1]);

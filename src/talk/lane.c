@@ -26,7 +26,9 @@ enum {
 	TURN = 16,       /* chunks, before the other direction gets its turn */
 	BUFFERS = 3,     /* one a lane, at most */
 	PATIENCE = 1000, /* ms, for a stderr that takes nothing */
-	QUEUE = 1 << 20, /* bytes; more is not read before it is written */
+	/* Bytes: of what is put off, more is not read before it is written; of our own. */
+	LATER_MAX = 1 << 20,
+	OURS_MAX = 6 << 20,
 };
 
 /*
@@ -170,12 +172,12 @@ bool has_queued(const struct lane *l)
 	return !is_empty(&l->ours) || !is_empty(&l->later);
 }
 
-/* Puts what finds room of N BYTES behind what Q has; returns how much. */
-static size_t put(struct queue *q, const char *bytes, size_t n)
+/* Puts what finds room of N BYTES behind what Q has, of SIZE bytes; returns how much. */
+static size_t put(struct queue *q, size_t size, const char *bytes, size_t n)
 {
 	if (!q->bytes) {
-		q->bytes = map_memory(QUEUE, MAP_PRIVATE);
-		q->size = QUEUE;
+		q->bytes = map_memory(size, MAP_PRIVATE);
+		q->size = size;
 	}
 	if (n > q->size - q->end)
 		n = q->size - q->end;
@@ -191,12 +193,49 @@ static void empty(struct queue *q)
 		give_back(q->bytes, q->size);
 }
 
+/* One byte is for end_line_of_out(). */
+bool has_room(const struct lane *l, size_t n)
+{
+	return n < OURS_MAX - l->ours.end;
+}
+
 bool put_in(struct lane *l, const char *bytes, size_t n)
 {
-	if (n > QUEUE - l->ours.end)
+	if (!has_room(l, n))
 		return false;
-	put(&l->ours, bytes, n);
+	if (n > 0)
+		put(&l->ours, OURS_MAX, bytes, n);
 	l->full = l->out.fd >= 0;
+	return true;
+}
+
+/* A line of our own, where EAGAIN has cut it, ends by itself. */
+void end_line_of_out(struct lane *l)
+{
+	struct queue *q = &l->ours;
+
+	if (!l->in_line || q->start > 0)
+		return;
+	put(q, OURS_MAX, "\n", 1);
+	memmove(q->bytes + 1, q->bytes, q->end - 1);
+	q->bytes[0] = '\n';
+	l->in_line = false;
+	l->full = true;
+}
+
+bool abandon(struct lane *l)
+{
+	struct lines *lines = l->lines;
+
+	l->start = l->cut;
+	if (l->pending == ON)
+		l->pending = NOWHERE;
+	if (l->start == l->end)
+		release_buffer(l);
+	l->full = false;
+	if (lines->message.over || lines->size == 0 || lines->route != ON)
+		return false;
+	lines->route = NOWHERE;
 	return true;
 }
 
@@ -290,7 +329,7 @@ void pass_unseen(struct lane *l)
 
 const struct end *waited_for(const struct lane *l)
 {
-	return l->full && l->lines ? l->to : &l->out;
+	return l->full && l->lines && l->buffer && l->start < l->cut && l->to ? l->to : &l->out;
 }
 
 int aside_timeout(const struct lane *l)
@@ -443,7 +482,7 @@ static enum flow copy_step(struct lane *l)
 	size_t size = l->cut - l->start;
 	ssize_t n = (ssize_t)size;
 	if (l->to_later) {
-		n = (ssize_t)put(&l->later, l->buffer->bytes + l->start, size);
+		n = (ssize_t)put(&l->later, LATER_MAX, l->buffer->bytes + l->start, size);
 		if (n == 0) {
 			l->full = false;
 			return FLOW_WAIT;
@@ -515,5 +554,7 @@ struct end server_end(int fd)
 
 void forget_buffers(void)
 {
-	give_back(buffers, sizeof buffers);
+	for (size_t i = 0; i < BUFFERS; i++)
+		if (!buffers[i].in_use)
+			give_back(&buffers[i], sizeof buffers[i]);
 }

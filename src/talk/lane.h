@@ -66,6 +66,17 @@ enum flow pump(struct lane *l);
  * off.  Returns false if there is no room. */
 bool put_in(struct lane *l, const char *bytes, size_t n);
 
+/* Whether there is room for N bytes of our own. */
+bool has_room(const struct lane *l, size_t n);
+
+/* Out's reader is gone.  What it has got of the last line is lost, and so is what of it and of
+ * lines behind it is still to come, as far as they are on their way.  Returns whether the rest of a
+ * line will be lost. */
+bool abandon(struct lane *l);
+
+/* In's writer is gone.  If out has got the beginning of a line of its, that ends here. */
+void end_line_of_out(struct lane *l);
+
 /* Goes on with what was put off. */
 void release_later(struct lane *l);
 
@@ -121,7 +132,7 @@ bool has_memory_to_give_back(void);
  * back once nothing has passed for a moment. */
 void give_memory_back(void);
 
-/* Lets go of all of it; no lane holds anything. */
+/* Lets go of all of it, but what lanes hold. */
 void forget_buffers(void);
 
 #endif

@@ -13,7 +13,7 @@ void keep_parts(struct lines *s)
 		s->part = map_memory(PART_MAX, MAP_PRIVATE);
 }
 
-void listen_to(struct lines *s, void (*listener)(struct lines *, const char *, size_t))
+void listen_to(struct lines *s, void (*listener)(struct lines *))
 {
 	size_t i = 0;
 
@@ -24,12 +24,12 @@ void listen_to(struct lines *s, void (*listener)(struct lines *, const char *, s
 
 /* Has the trace write each line.  What some readers of JSON stumble over, so that they would
  * read no further in the file, is written as a string. */
-static void trace_line(struct lines *s, const char *line, size_t size)
+static void trace_line(struct lines *s)
 {
 	const unsigned deep = 256; /* jq(1)'s */
 	const struct json *j = &s->message.reader;
 
-	trace_message(s->from, line, size,
+	trace_message(s->from, s->line, s->line_size,
 		      !s->text && s->message.json && !j->half_pair && j->deepest <= deep,
 		      s->route == NOWHERE ? "swallowed" : NULL);
 }
@@ -74,17 +74,24 @@ static void add_part(struct lines *s, const char *bytes, size_t n)
 }
 
 /* The line is over, the last N bytes of which are BYTES. */
-static void tell_listeners(struct lines *s, const char *bytes, size_t n)
+static void end_line(struct lines *s, const char *bytes, size_t n)
 {
-	const size_t large = 16384; /* bytes, given back until the next large line */
 	bool in_parts = s->size > 0;
 
 	if (in_parts)
 		add_part(s, bytes, n);
+	s->line = in_parts ? s->part : bytes;
+	s->line_size = in_parts ? s->size : n;
 	if (s->traffic)
 		s->traffic->messages++;
+}
+
+static void tell_listeners(struct lines *s)
+{
+	const size_t large = 16384; /* bytes, given back until the next large line */
+
 	for (size_t i = 0; i < LISTENERS_MAX && s->listeners[i]; i++)
-		s->listeners[i](s, in_parts ? s->part : bytes, in_parts ? s->size : n);
+		s->listeners[i](s);
 	if (s->part && s->size > large)
 		give_back(s->part, PART_MAX);
 	s->size = 0;
@@ -94,7 +101,8 @@ static void tell_listeners(struct lines *s, const char *bytes, size_t n)
 static void cut_line(struct lines *s)
 {
 	read_message(&s->message, "\n", 1);
-	tell_listeners(s, "", 0);
+	end_line(s, "", 0);
+	tell_listeners(s);
 	s->route = UNDECIDED;
 }
 
@@ -128,12 +136,14 @@ size_t read_line(struct lines *s, const char *bytes, size_t n, bool full)
 			return n;
 	}
 	size_t read = read_message(&s->message, bytes, n);
+	if (s->message.over)
+		end_line(s, bytes, read - 1);
+	else
+		add_part(s, bytes, read);
 	if (s->route == UNDECIDED)
 		s->route = s->judge ? s->judge(s, full) : ON;
 	if (s->message.over)
-		tell_listeners(s, bytes, read - 1);
-	else
-		add_part(s, bytes, read);
+		tell_listeners(s);
 	return read;
 }
 
@@ -143,7 +153,8 @@ void end_lines(struct lines *s)
 		return;
 	s->ended = true;
 	read_message(&s->message, "\n", 1);
-	tell_listeners(s, "", 0);
+	end_line(s, "", 0);
+	tell_listeners(s);
 }
 
 void begin_lines(struct lines *s)

@@ -28,13 +28,17 @@ struct lines {
 	bool whole;              /* half a line at the end goes nowhere */
 	bool ended;              /* so is the line that is just over, without an end of its own */
 
+	/* The line that is over, of LINE_SIZE bytes, of which the first PART_MAX at least are
+	 * there, if parts are kept. */
+	const char *line;
+	size_t line_size;
+
 	/* Where the line goes, as soon as that can be told; FULL: there is no room for
 	 * more of it, and what has been seen must do.  NULL: on. */
 	enum route (*judge)(struct lines *s, bool full);
 
-	/* They are told of each LINE that is over, when it is known where it goes; of
-	 * SIZE bytes LINE has the first PART_MAX at least, if parts are kept. */
-	void (*listeners[LISTENERS_MAX])(struct lines *s, const char *line, size_t size);
+	/* They are told of each line that is over, when it is known where it goes. */
+	void (*listeners[LISTENERS_MAX])(struct lines *s);
 };
 
 enum { PART_MAX = 65536 };
@@ -52,7 +56,7 @@ bool are_watched(const struct lines *s);
 void keep_parts(struct lines *s);
 
 /* Has LISTENER told of each line. */
-void listen_to(struct lines *s, void (*listener)(struct lines *, const char *, size_t));
+void listen_to(struct lines *s, void (*listener)(struct lines *));
 
 /* Reads on in N BYTES, up to the end of a line at most, and says in s->route where that
  * goes.  FULL: there is no room for more.  Returns how many bytes it read; 0: it takes

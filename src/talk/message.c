@@ -23,7 +23,8 @@ static const struct {
 		    .span = AT(params_at)},
 	[RESULT] = {KEY("result"), MESSAGE, .child = RESULT_TASK, .want = JSON_VALUE,
 		    .span = AT(result_at)},
-	[ERROR] = {KEY("error"), MESSAGE, .child = ERROR_CODE, .want = JSON_VALUE},
+	[ERROR] = {KEY("error"), MESSAGE, .child = ERROR_CODE, .want = JSON_VALUE,
+		   .span = AT(error_at)},
 
 	[REQUEST_ID] = {KEY("requestId"), PARAMS, .want = JSON_TEXT},
 	[URI] = {KEY("uri"), PARAMS, .want = JSON_HASH},
@@ -55,6 +56,7 @@ static const struct {
 	[RESOURCES] = {KEY("resources"), CAPABILITIES, .child = RESOURCES_LIST_CHANGED,
 		       .want = JSON_VALUE},
 	[EXPERIMENTAL] = {KEY("experimental"), CAPABILITIES, .child = CHANNEL, .want = JSON_VALUE},
+	[LOGGING] = {KEY("logging"), CAPABILITIES, .want = JSON_VALUE},
 
 	[TOOLS_LIST_CHANGED] = {KEY("listChanged"), TOOLS, .want = JSON_VALUE},
 	[PROMPTS_LIST_CHANGED] = {KEY("listChanged"), PROMPTS, .want = JSON_VALUE},

@@ -71,7 +71,8 @@ enum member {
 	PROMPTS,
 	RESOURCES,
 	EXPERIMENTAL,
-	/* Of these four: */
+	LOGGING,
+	/* Of the first four: */
 	TOOLS_LIST_CHANGED,
 	PROMPTS_LIST_CHANGED,
 	RESOURCES_LIST_CHANGED,
@@ -114,7 +115,7 @@ struct message {
 	uint64_t uri;                /* of params: a hash */
 	int error_code;              /* of error, if ERROR_CODE is set */
 	/* Of what is set, once it has ended: */
-	struct span id_at, params_at, result_at, capabilities_at, server_info_at;
+	struct span id_at, params_at, result_at, error_at, capabilities_at, server_info_at;
 
 	/* On the way: */
 	enum member member;      /* whose value comes */

@@ -5,12 +5,15 @@
 #include "../base/memory.h"
 
 #include <stdalign.h>
+#include <string.h>
 
 enum { PENDING_MAX = 512 }; /* of one side */
 
 struct pending {
 	struct id id;
-	bool holds, cancelled;
+	char method[NAME_SIZE];
+	enum errand errand;
+	bool cancelled;
 	int64_t since; /* ms */
 };
 
@@ -29,21 +32,27 @@ static struct pending *find(enum side side, const struct id *id)
 	return NULL;
 }
 
-bool add_pending(enum side side, const struct id *id, bool holds)
+bool add_pending(enum side side, const struct message *m, enum errand errand)
 {
+	struct pending *p = &notes.of[side][n[side]];
+
 	if (n[side] == PENDING_MAX)
 		return false;
-	notes.of[side][n[side]++] = (struct pending){.id = *id, .holds = holds, .since = now()};
+	*p = (struct pending){.id = m->id, .errand = errand, .since = now()};
+	memcpy(p->method, m->method, sizeof p->method);
+	n[side]++;
 	return true;
 }
 
-bool settle(enum side side, const struct id *id)
+bool settle(enum side side, const struct id *id, enum errand *errand)
 {
 	struct pending *p = find(side, id);
 
-	if (p)
-		*p = notes.of[side][--n[side]];
-	return p;
+	if (!p)
+		return false;
+	*errand = p->errand;
+	*p = notes.of[side][--n[side]];
+	return true;
 }
 
 void cancel_pending(const struct id *id)
@@ -64,29 +73,34 @@ bool is_pending(enum side side, const struct id *id)
 	return find(side, id);
 }
 
-int64_t held_until(enum side side, int64_t limit)
+bool awaits_work(enum side side, const struct id *id)
+{
+	const struct pending *p = find(side, id);
+
+	return p && p->errand == WORK;
+}
+
+int64_t held_until(enum side side, int64_t limit, char *method)
 {
 	int64_t until = 0;
 
 	for (size_t i = 0; i < n[side]; i++) {
 		const struct pending *p = &notes.of[side][i];
-		if (p->holds && p->since + limit > until)
-			until = p->since + limit;
+		if (p->errand != WORK || p->since + limit <= until)
+			continue;
+		until = p->since + limit;
+		memcpy(method, p->method, sizeof p->method);
 	}
 	return until;
 }
 
-void give_up_pending(void (*tell)(void *arg, const struct id *id), void *arg)
+void give_up_pending(enum side side, void (*tell)(const char *why, const struct id *id),
+		     const char *why)
 {
-	for (size_t i = 0; i < n[CLIENT]; i++)
-		if (!notes.of[CLIENT][i].cancelled)
-			tell(arg, &notes.of[CLIENT][i].id);
-	n[CLIENT] = 0;
-}
-
-void forget_requests_of_server(void)
-{
-	n[SERVER] = 0;
+	for (size_t i = 0; i < n[side]; i++)
+		if (!notes.of[side][i].cancelled)
+			tell(why, &notes.of[side][i].id);
+	n[side] = 0;
 }
 
 void give_pending_back(void)

@@ -2,58 +2,30 @@
 #include "talk.h"
 
 #include "../base/clock.h"
-#include "../base/memory.h"
 #include "../base/options.h"
-#include "../base/text.h"
-#include "../sight/event.h"
 #include "pending.h"
+#include "reply.h"
 
 #include <stdalign.h>
 #include <string.h>
 
 enum {
-	URIS_MAX = 512,        /* subscriptions */
-	KEPT_MAX = 1 << 15,    /* bytes of a line that we keep */
-	ANSWER_MAX = 2048,     /* bytes of an answer of ours: its id, escaped, and a reason */
-	ANSWERS_MAX = 1 << 20, /* bytes of all, until they are on their way */
-};
-
-static const char *const kept_methods[KEPT_LINES] = {
-	[INITIALIZE] = "initialize",
-	[INITIALIZED] = "notifications/initialized",
-	[SET_LEVEL] = "logging/setLevel",
-};
-
-/* Pages that are not used cost nothing.  None of these are needed while the server is
- * stopped; of the talk, most often one page. */
-static struct {
-	alignas(4096) uint64_t uris[URIS_MAX];
-} notes;
+	OPENING_MAX = 2000
+}; /* ms, from the end of the handshake to a server's last question of it */
 
 static struct {
-	alignas(4096) const struct lines *from[2];
-	size_t nuris;
+	alignas(64) const struct lines *from[2];
+	struct lane *to[2];
 	enum phase phase;
-	int64_t active; /* ms */
-	size_t kept_size[KEPT_LINES];
-	struct id kept_id[KEPT_LINES];
-	char version[NAME_SIZE]; /* of the protocol, in the answer to initialize */
-	bool handshaken;         /* initialize has been answered */
-	const char *doubt;       /* why the server is never to be stopped; NULL: no doubt */
-
-	bool replays[KEPT_LINES]; /* heard by the server before */
-	bool asks, asked;         /* that server, and this one, had a request of its own */
-	bool awaited[KEPT_LINES]; /* its answer is for us */
-	bool answered;            /* so is that of initialize, and it has come */
-	const char *mismatch;     /* and is not what it was; NULL: it is */
-	bool server_spoke;        /* a whole message */
-
-	bool heard;  /* the client has said something */
-	bool called; /* a line is put off that takes a server */
-	size_t answers_size;
-
-	char kept[KEPT_LINES * KEPT_MAX]; /* the client's lines, one after the other */
-	alignas(4096) char answers[ANSWERS_MAX];
+	int64_t active; /* ms: see last_activity() */
+	int64_t used;   /* ms: see first_use() */
+	bool ever_used;
+	bool called;       /* a line is put off that takes a server */
+	bool losing;       /* the line that the client is writing is lost */
+	bool server_spoke; /* a whole message */
+	int64_t opened;   /* when this server was told that the client is initialized; 0: not yet */
+	bool asks, asked; /* the server before, and this one, had a question in its opening */
+	bool lists, had_lists; /* this one, and the one before, said that a list has changed */
 } talk;
 
 /* Whether the line of M is one message, and nothing in doubt. */
@@ -63,110 +35,194 @@ static bool is_clear(const struct message *m)
 	       (is_request(m) || is_notification(m) || is_answer(m));
 }
 
-static void have_doubt(const char *why)
-{
-	if (talk.doubt || opt.idle_stop < 0)
-		return;
-	talk.doubt = why;
-	event("idle-stop-off reason=%s", why);
-}
-
-static void subscribe(uint64_t uri)
-{
-	for (size_t i = 0; i < talk.nuris; i++)
-		if (notes.uris[i] == uri)
-			return;
-	if (talk.nuris == URIS_MAX)
-		have_doubt("too-many-subscriptions");
-	else
-		notes.uris[talk.nuris++] = uri;
-}
-
-static void unsubscribe(uint64_t uri)
-{
-	for (size_t i = 0; i < talk.nuris; i++)
-		if (notes.uris[i] == uri)
-			notes.uris[i] = notes.uris[--talk.nuris];
-}
-
 static bool is_called(const struct message *m, const char *method)
 {
 	return strcmp(m->method, method) == 0;
 }
 
-/* Whether M, a message of SIDE, is about the connection alone: no sign of work. */
-static bool is_idle_talk(enum side side, const struct message *m)
+static bool is_any_of(const struct message *m, const char *const *methods)
 {
-	return is_called(m, "ping") || (side == SERVER && is_called(m, "notifications/message"));
+	while (*methods && !is_called(m, *methods))
+		methods++;
+	return *methods;
 }
 
-/* Whether a request of the server is one that a person may be at work on. */
-static bool holds_server(const struct message *m)
+/* Whether M, a request or a notification of the client, only asks what the server is and can do: it
+ * makes no state in it that a new one would not have. */
+static bool is_opening(const struct message *m)
 {
-	return !is_called(m, "roots/list") && !is_called(m, "ping");
+	static const char *const methods[] = {
+		"initialize",
+		"notifications/initialized",
+		"ping",
+		"server/discover",
+		"tools/list",
+		"prompts/list",
+		"resources/list",
+		"resources/templates/list",
+		"logging/setLevel",
+		"notifications/cancelled",
+		"notifications/roots/list_changed",
+		NULL,
+	};
+	enum kept_line which;
+
+	return is_any_of(m, methods) || is_to_be_kept(m, &which);
+}
+
+static bool says_lists_changed(const struct message *m)
+{
+	static const char *const methods[] = {
+		"notifications/tools/list_changed",
+		"notifications/prompts/list_changed",
+		"notifications/resources/list_changed",
+		NULL,
+	};
+
+	return is_any_of(m, methods);
+}
+
+/* Whether a notification of the server's is one that only waits to be told: not about a request, a
+ * subscription or itself. */
+static bool is_push(const struct message *m)
+{
+	static const char *const others[] = {
+		"notifications/message",
+		"notifications/progress",
+		"notifications/cancelled",
+		"notifications/resources/updated",
+		"notifications/subscriptions/acknowledged",
+		"notifications/elicitation/complete",
+		"notifications/tasks/status",
+		NULL,
+	};
+
+	return !says_lists_changed(m) && !is_any_of(m, others);
+}
+
+/* What a server's request means: a person or a model may be at work on it. */
+static enum errand errand_of_server(const struct message *m)
+{
+	if (is_called(m, "roots/list"))
+		return ROOTS;
+	return is_called(m, "ping") ? SMALL : WORK;
+}
+
+static enum errand errand_of_client(const struct message *m)
+{
+	return is_called(m, "ping") ? SMALL : WORK;
+}
+
+static void note_use(void)
+{
+	talk.ever_used = true;
+	if (!talk.used)
+		talk.used = now();
 }
 
 static void note_request(enum side side, const struct message *m)
 {
-	bool room;
+	enum kept_line which;
 
-	if (side == CLIENT && is_called(m, "ping") && talk.phase != SERVED)
-		return; /* we answer it */
-	room = add_pending(side, &m->id, side == CLIENT ? !is_called(m, "ping") : holds_server(m));
-	if (!room)
-		have_doubt("too-many-requests");
+	if (side == CLIENT && is_called(m, "subscriptions/listen") && is_to_be_kept(m, &which))
+		return; /* it is kept, and has no answer for as long as it holds */
+	if (!add_pending(side, m, side == CLIENT ? errand_of_client(m) : errand_of_server(m)))
+		need_for_good("requests", NULL);
 	if (is_set(m, PARAMS_TASK))
-		have_doubt("task");
-	if (side == SERVER) {
-		talk.asked = true;
-		return;
-	}
-	if (is_called(m, "resources/subscribe"))
+		need_for_good("task", m->method);
+	if (side == CLIENT && is_called(m, "resources/subscribe"))
 		subscribe(m->uri);
-	else if (is_called(m, "resources/unsubscribe"))
+	else if (side == CLIENT && is_called(m, "resources/unsubscribe"))
 		unsubscribe(m->uri);
+	else if (side == SERVER && errand_of_server(m) == WORK)
+		note_use();
+}
+
+/* Notes the server's request M if it belongs to its opening, and not to something that the client
+ * has asked it to do. */
+static void note_question(const struct message *m)
+{
+	bool opens = talk.opened && now() < talk.opened + OPENING_MAX;
+
+	if (talk.phase == RETURNING || (opens && (!talk.used || is_called(m, "roots/list"))))
+		talk.asked = true;
 }
 
 static void note_notification(enum side side, const struct message *m)
 {
-	if (!is_called(m, "notifications/cancelled"))
-		return;
-	if (side == CLIENT)
-		settle(CLIENT, &m->request_id);
-	else
-		settle(SERVER, &m->request_id);
+	enum errand errand;
+
+	if (side == CLIENT && is_called(m, "notifications/roots/list_changed"))
+		forget_roots();
+	else if (side == CLIENT && is_called(m, "notifications/initialized"))
+		talk.opened = now();
+	else if (side == CLIENT && is_called(m, "notifications/cancelled"))
+		cancel_pending(&m->request_id);
+	else if (is_called(m, "notifications/cancelled"))
+		settle(SERVER, &m->request_id, &errand);
+	else if (side == SERVER && is_called(m, "notifications/elicitation/complete"))
+		end_visit();
+	else if (side == SERVER && says_lists_changed(m))
+		talk.lists = true;
+	else if (side == SERVER && is_push(m) && talk.phase != LEAVING)
+		need_for_good("push", m->method);
 }
 
-/* Notes an answer of SIDE, just read. */
-static void note_answer(enum side side, const struct message *m)
+/* A client's answer to the server. */
+static void note_client_answer(const struct message *m, const struct lines *s)
 {
-	settle(side == CLIENT ? SERVER : CLIENT, &m->id);
-	if (side == CLIENT)
-		return;
+	enum errand errand;
+
+	if (settle(SERVER, &m->id, &errand) && errand == ROOTS && !m->batch)
+		keep_roots(m, s->line, s->line_size);
+}
+
+static void note_server_answer(const struct message *m, const struct lines *s)
+{
+	enum { URL_ELICITATION_REQUIRED = -32042 };
+	enum kept_line which;
+	enum errand errand;
+	bool whole = s->line_size <= PART_MAX && !m->batch;
+
+	if (is_kept(&m->id, &which))
+		note_answer_to_kept(which, m, whole ? s->line : NULL);
+	settle(CLIENT, &m->id, &errand);
 	if (strcmp(m->result_type, "task") == 0 || is_set(m, RESULT_TASK))
-		have_doubt("task");
+		need_for_good("task", NULL);
 	if (is_set(m, CHANNEL))
-		have_doubt("push");
-	if (!talk.handshaken && talk.kept_size[INITIALIZE] > 0 &&
-	    same_id(&m->id, &talk.kept_id[INITIALIZE]) && has_member(m, RESULT)) {
-		talk.handshaken = true;
-		memcpy(talk.version, m->version, sizeof talk.version);
-	}
+		need_for_good("push", "claude/channel");
+	if (is_error(m) && is_set(m, ERROR_CODE) && m->error_code == URL_ELICITATION_REQUIRED)
+		begin_visit();
+}
+
+/* Whether M, a message of SIDE, is a sign that somebody is at work, or about to be. */
+static bool is_sign_of_work(enum side side, const struct message *m)
+{
+	if (is_request(m))
+		return (side == CLIENT ? errand_of_client(m) : errand_of_server(m)) == WORK;
+	if (is_answer(m))
+		return awaits_work(side == CLIENT ? SERVER : CLIENT, &m->id);
+	return side == CLIENT || !is_called(m, "notifications/message");
 }
 
 static void note_message(enum side side, const struct message *m)
 {
-	if (!is_idle_talk(side, m) &&
-	    !(is_answer(m) && !is_pending(side == CLIENT ? SERVER : CLIENT, &m->id)))
+	if (is_sign_of_work(side, m))
 		talk.active = now();
+	if (side == CLIENT && !is_answer(m) && !is_opening(m))
+		note_use();
+	if (side == SERVER && is_request(m))
+		note_question(m);
 	if (is_request(m))
 		note_request(side, m);
 	else if (is_notification(m))
 		note_notification(side, m);
-	else if (is_answer(m))
-		note_answer(side, m);
+	else if (!is_answer(m))
+		need_for_good(side == CLIENT ? "client-line" : "server-line", NULL);
+	else if (side == CLIENT)
+		note_client_answer(m, talk.from[side]);
 	else
-		have_doubt(side == CLIENT ? "client-line" : "server-line");
+		note_server_answer(m, talk.from[side]);
 }
 
 /* Notes the line of SIDE that is over; a batch's messages are noted as they come. */
@@ -178,7 +234,7 @@ static void note_line(enum side side)
 	    (m->first == '\n' || (!m->json && m->first != '[' && m->first != '{')))
 		return;
 	if (!m->json || m->doubt)
-		have_doubt(side == CLIENT ? "client-line" : "server-line");
+		need_for_good(side == CLIENT ? "client-line" : "server-line", NULL);
 	else if (!m->batch)
 		note_message(side, m);
 }
@@ -190,187 +246,102 @@ static void hear_each(void *arg, const struct message *m)
 	(void)arg;
 }
 
-/* Where the kept LINE begins; of KEPT_LINES, where all of them end. */
-static char *kept_line(int line)
+/* Keeps the client's line, if a new server needs it.  What is kept while there is none, and is not
+ * put off, that one is to hear from us. */
+static void keep(const struct lines *s)
 {
-	char *at = talk.kept;
+	const struct message *m = &s->message;
+	enum kept_line which;
 
-	for (int i = 0; i < line; i++)
-		at += talk.kept_size[i];
-	return at;
+	if (!is_clear(m) || !is_to_be_kept(m, &which))
+		return;
+	if (!keep_line(which, m, s->line, s->line_size))
+		need_for_good("long-line", m->method);
+	else if (s->route == NOWHERE)
+		have_replayed(which);
 }
 
-const char *kept_line_for(enum kept_line which, size_t *size)
+/* The client takes back what is kept, a listener. */
+static void drop_cancelled(const struct message *m)
 {
-	*size = talk.replays[which] ? talk.kept_size[which] : 0;
-	talk.awaited[which] = *size > 0 && talk.kept_id[which].kind;
-	if (which == INITIALIZE) {
-		talk.answered = false;
-		talk.mismatch = NULL;
-	}
-	return kept_line((int)which);
-}
+	enum kept_line which;
 
-/* Keeps the client's LINE of SIZE bytes, just read, if a new server needs it. */
-static void keep_line(const struct message *m, const char *line, size_t size)
-{
-	for (int i = 0; is_clear(m) && i < KEPT_LINES; i++) {
-		if (strcmp(m->method, kept_methods[i]) != 0)
-			continue;
-		if (i == INITIALIZE && talk.handshaken)
-			return; /* the first one counts */
-		if (size >= KEPT_MAX) {
-			have_doubt("long-line");
-			return;
-		}
-		char *at = kept_line(i), *next = at + talk.kept_size[i];
-		memmove(at + size + 1, next, (size_t)(kept_line(KEPT_LINES) - next));
-		memcpy(at, line, size);
-		at[size] = '\n';
-		talk.kept_size[i] = size + 1;
-		talk.kept_id[i] = m->id;
-	}
+	if (is_clear(m) && is_called(m, "notifications/cancelled") &&
+	    is_kept(&m->request_id, &which) && which >= LISTEN)
+		drop_line(which);
 }
 
 /* A line of the client's is over. */
-static void hear_client(struct lines *s, const char *line, size_t size)
+static void hear_client(struct lines *s)
 {
+	const struct message *m = &s->message;
+
 	if (s->ended)
 		return;
-	talk.heard = true;
-	keep_line(&s->message, line, size);
-	note_line(CLIENT);
-}
-
-/* Compares the answer to the replayed initialize with what it was. */
-static void compare_answer(const struct message *m)
-{
-	talk.answered = true;
-	talk.mismatch = NULL;
-	if (is_error(m))
-		talk.mismatch = "an error";
-	else if (talk.handshaken && strcmp(m->version, talk.version) != 0)
-		talk.mismatch = "another protocolVersion";
-}
-
-/* Which of our lines M is an answer to; KEPT_LINES: none. */
-static enum kept_line answered_line(const struct message *m)
-{
-	enum kept_line i = INITIALIZE;
-
-	if (!is_clear(m) || !is_answer(m))
-		return KEPT_LINES;
-	while (i < KEPT_LINES && !(talk.awaited[i] && same_id(&m->id, &talk.kept_id[i])))
-		i++;
-	return i;
+	if (talk.losing) {
+		talk.losing = false;
+		if (is_clear(m) && is_request(m))
+			reply_error(talk.to[CLIENT], &m->id,
+				    "the server was gone before it had got this request");
+		return;
+	}
+	if (s->route != NOWHERE)
+		note_line(CLIENT);
+	drop_cancelled(m);
+	keep(s);
 }
 
 /* A line of the server's is over. */
-static void hear_server(struct lines *s, const char *line, size_t size)
+static void hear_server(struct lines *s)
 {
-	(void)line;
-	(void)size;
+	enum kept_line which;
+
 	if (s->ended)
 		return;
 	if (is_clear(&s->message))
 		talk.server_spoke = true;
-	if (s->route == ON && opt.idle_stop >= 0)
+	if (s->route == ON && session_outlives_server())
 		note_line(SERVER);
-	if (s->route != NOWHERE)
-		return;
-	enum kept_line answered = answered_line(&s->message);
-	if (answered == INITIALIZE)
-		compare_answer(&s->message);
-	talk.awaited[answered == KEPT_LINES ? INITIALIZE : answered] = false;
+	else if (s->route == NOWHERE && is_clear(&s->message) && is_for_us(&s->message, &which))
+		note_answer_for_us(which, &s->message, s->line_size <= PART_MAX ? s->line : NULL);
 }
 
-static bool awaits_any(void)
+/* Answers a question about the client's roots, if it has answered it before. */
+static bool answer_roots(const struct message *m)
 {
-	for (int i = 0; i < KEPT_LINES; i++)
-		if (talk.awaited[i])
-			return true;
-	return false;
-}
+	const char *head, *tail;
+	size_t head_size, tail_size;
 
-/* The answers of ours that have not been fetched. */
-static struct text ours(void)
-{
-	return (struct text){talk.answers, sizeof talk.answers, talk.answers_size};
-}
-
-static void add_id(struct text *t, const struct id *id)
-{
-	if (id->kind == '"')
-		add_json(t, id->bytes, id->size);
-	else
-		add(t, id->bytes, id->size);
-}
-
-/* Returns false if there is no room. */
-static bool answer_ping(const struct id *id)
-{
-	struct text t = ours();
-
-	if (t.size - t.length < ANSWER_MAX)
+	if (talk.phase != RETURNING || !is_called(m, "roots/list") ||
+	    !kept_roots(&head, &head_size, &tail, &tail_size))
 		return false;
-	addf(&t, "{\"jsonrpc\":\"2.0\",\"id\":");
-	add_id(&t, id);
-	addf(&t, ",\"result\":{}}\n");
-	talk.answers_size = t.length;
-	return true;
+	talk.asked = true;
+	return reply_between(talk.to[SERVER], &m->id, head, head_size, tail, tail_size);
 }
 
-struct refusal {
-	struct text text;
-	const char *why;
-};
-
-static void refuse(void *arg, const struct id *id)
-{
-	struct refusal *r = arg;
-
-	if (r->text.size - r->text.length < ANSWER_MAX)
-		return;
-	addf(&r->text, "{\"jsonrpc\":\"2.0\",\"id\":");
-	add_id(&r->text, id);
-	addf(&r->text, ",\"error\":{\"code\":-32000,\"message\":");
-	add_json(&r->text, r->why, strlen(r->why));
-	addf(&r->text, "}}\n");
-}
-
-void refuse_pending(const char *why)
-{
-	struct refusal r = {ours(), why};
-
-	give_up_pending(refuse, &r);
-	if (talk.answers_size < r.text.length)
-		talk.answers_size = r.text.length;
-}
-
-const char *answers_of_ours(size_t *size)
-{
-	*size = talk.answers_size;
-	return talk.answers;
-}
-
-void forget_answers(void)
-{
-	talk.answers_size = 0;
-	give_back(talk.answers, sizeof talk.answers);
-}
-
-/* Where the line goes that the server is writing: an answer that is for us, at its end. */
-static enum route judge(struct lines *s, bool full)
+/* Where the line goes that the server is writing: one that is for us, at its end. */
+static enum route judge_server(struct lines *s, bool full)
 {
 	const struct message *m = &s->message;
+	enum kept_line which;
 
-	if (m->over && talk.phase == LEAVING && is_clear(m) && is_request(m))
+	if (talk.phase == SERVED && !s->whole && !awaits_answers())
+		return ON;
+	if (!m->over && !full)
+		return UNDECIDED;
+	if (!m->over && talk.phase == LEAVING)
+		return has_pending(CLIENT) ? ON : NOWHERE;
+	if (!m->over) /* of ours, only initialize's answer may be so long */
+		return awaits_answers() && has_member(m, RESULT) ? NOWHERE : ON;
+	if (!is_clear(m))
+		return ON;
+	if (is_for_us(m, &which))
+		return NOWHERE;
+	if (is_request(m) && (talk.phase == LEAVING || answer_roots(m)))
 		return NOWHERE; /* nobody would read its answer */
-	if (m->over)
-		return answered_line(m) == KEPT_LINES ? ON : NOWHERE;
-	if (full) /* long before its end; of ours, only initialize's answer may be so long */
-		return talk.awaited[INITIALIZE] && has_member(m, RESULT) ? NOWHERE : ON;
-	return s->whole || awaits_any() || talk.phase == LEAVING ? UNDECIDED : ON;
+	if (talk.phase == LEAVING && is_answer(m) && is_kept(&m->id, &which) && which >= LISTEN)
+		return NOWHERE; /* the next server listens on */
+	return ON;
 }
 
 /* Puts a line off until there is a server. */
@@ -378,6 +349,18 @@ static enum route call_server(void)
 {
 	talk.called = true;
 	return LATER;
+}
+
+/* Whether the request M, of a session without a server, is one that we can answer. */
+static bool answer(const struct message *m)
+{
+	struct lane *client = talk.to[CLIENT];
+
+	if (is_called(m, "ping"))
+		return reply(client, &m->id, "{}");
+	if (is_called(m, "logging/setLevel") && talk.phase == UNSERVED && has_declared(LOGGING))
+		return reply(client, &m->id, "{}");
+	return false;
 }
 
 /* Where the client's line goes. */
@@ -396,50 +379,46 @@ static enum route judge_client(struct lines *s, bool full)
 	if (is_answer(m))
 		return is_pending(SERVER, &m->id) ? ON : NOWHERE;
 	if (is_request(m))
-		return is_called(m, "ping") && answer_ping(&m->id) ? NOWHERE : call_server();
+		return answer(m) ? NOWHERE : call_server();
 	if (is_called(m, "notifications/cancelled"))
 		return is_pending(CLIENT, &m->request_id) ? LATER : NOWHERE;
 	if (is_called(m, "notifications/roots/list_changed"))
 		return LATER; /* time enough when there is a server */
+	if (is_called(m, "notifications/initialized") && talk.phase == UNSERVED)
+		return NOWHERE; /* it is kept */
 	return call_server();
 }
 
-bool is_server_called(void)
-{
-	return talk.called;
-}
-
-void forget_call(void)
-{
-	talk.called = false;
-}
-
-void begin_talk(struct lines *client, struct lines *server)
+void begin_talk(struct lines *client, struct lane *to_server, struct lines *server,
+		struct lane *to_client)
 {
 	talk.from[CLIENT] = client;
 	talk.from[SERVER] = server;
-	if (opt.idle_stop >= 0) {
-		talk.active = now();
+	talk.to[CLIENT] = to_client;
+	talk.to[SERVER] = to_server;
+	talk.active = now();
+	server->noise_aside = opt.json_only;
+	if (session_outlives_server()) {
 		keep_parts(client);
+		keep_parts(server);
 		listen_to(client, hear_client);
 		client->judge = judge_client;
+		server->judge = judge_server;
 		client->message.each = server->message.each = hear_each;
 	}
-	server->noise_aside = opt.json_only;
-	if (opt.idle_stop >= 0)
-		server->judge = judge;
-	if (opt.idle_stop >= 0 || opt.drop_launcher)
+	if (session_outlives_server() || opt.drop_launcher)
 		listen_to(server, hear_server);
 }
 
 void set_phase(enum phase phase)
 {
 	talk.phase = phase;
-	if (phase == SERVED)
-		talk.called = false;
-	if (phase == UNSERVED)
-		for (int i = 0; i < KEPT_LINES; i++)
-			talk.replays[i] = talk.kept_size[i] > 0;
+	if (phase != SERVED)
+		return;
+	talk.called = false;
+	talk.asks &= talk.asked; /* the latest server's ways count */
+	if (talk.used)
+		talk.used = now(); /* what is there by now has come by itself */
 }
 
 int64_t last_activity(void)
@@ -447,14 +426,30 @@ int64_t last_activity(void)
 	return talk.active;
 }
 
-int64_t may_be_stopped(void)
+int64_t first_use(void)
 {
-	if (!talk.heard || talk.doubt || talk.nuris > 0 || in_line(&talk.from[CLIENT]->message) ||
-	    in_line(&talk.from[SERVER]->message))
-		return -1;
-	int64_t client = held_until(CLIENT, opt.idle_request);
-	int64_t server = held_until(SERVER, INT64_MAX / 2);
-	return client > server ? client : server;
+	return talk.used;
+}
+
+bool was_used(void)
+{
+	return talk.ever_used;
+}
+
+bool is_needed(struct need *need)
+{
+	if (has_need(need))
+		return true;
+	*need = (struct need){.reason = "message", .until = FOR_EVER};
+	if (in_line(&talk.from[CLIENT]->message) || in_line(&talk.from[SERVER]->message))
+		return true;
+	need->reason = "question";
+	need->until = held_until(SERVER, FOR_EVER / 2, need->detail);
+	if (need->until > 0)
+		return true;
+	need->reason = "request";
+	need->until = held_until(CLIENT, opt.idle_request, need->detail);
+	return need->until > now();
 }
 
 bool has_server_spoken(void)
@@ -462,16 +457,55 @@ bool has_server_spoken(void)
 	return talk.server_spoke;
 }
 
-bool begin_next_server(void)
+static void refuse(const char *why, const struct id *id)
 {
-	const struct lines *s = talk.from[SERVER];
+	reply_error(talk.to[CLIENT], id, why);
+}
 
-	forget_requests_of_server();
+static void take_back(const char *why, const struct id *id)
+{
+	notify_cancelled(talk.to[CLIENT], id, why);
+}
+
+void end_try(void)
+{
+	end_line_of_out(talk.to[CLIENT]);
+	give_up_pending(SERVER, take_back, "the server that asked is gone");
+	await_none();
 	talk.asks |= talk.asked;
-	talk.asked = false;
-	talk.server_spoke = false;
-	memset(talk.awaited, 0, sizeof talk.awaited);
-	return s->message.over || s->size == 0 || s->route != ON;
+	talk.asked = talk.server_spoke = false;
+	talk.opened = 0;
+}
+
+void end_server(const char *why, bool cut)
+{
+	if (cut)
+		talk.losing = abandon(talk.to[SERVER]);
+	end_try();
+	give_up_pending(CLIENT, refuse, why);
+	forget_needs();
+	have_all_replayed();
+	talk.had_lists = talk.lists;
+	talk.lists = talk.called = false;
+	talk.used = 0;
+}
+
+bool is_server_called(void)
+{
+	return talk.called;
+}
+
+void refuse_calls(const char *why)
+{
+	drop_later(talk.to[SERVER]);
+	give_up_pending(CLIENT, refuse, why);
+	have_all_replayed();
+	talk.called = false;
+}
+
+bool asked_before(void)
+{
+	return talk.asks;
 }
 
 bool has_asked(void)
@@ -479,20 +513,26 @@ bool has_asked(void)
 	return !talk.asks || (talk.asked && !has_pending(SERVER));
 }
 
-bool has_handshake(void)
+void tell_of_changes(void)
 {
-	return talk.replays[INITIALIZE];
-}
+	static const struct {
+		enum member declared;
+		const char *method;
+	} lists[] = {
+		{TOOLS_LIST_CHANGED, "notifications/tools/list_changed"},
+		{PROMPTS_LIST_CHANGED, "notifications/prompts/list_changed"},
+		{RESOURCES_LIST_CHANGED, "notifications/resources/list_changed"},
+	};
 
-bool is_answered(const char **why)
-{
-	*why = talk.mismatch;
-	return talk.answered;
+	if (!talk.had_lists && !is_another())
+		return;
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+		if (has_declared(lists[i].declared))
+			notify(talk.to[CLIENT], lists[i].method);
 }
 
 void forget_notes(void)
 {
-	if (talk.nuris == 0)
-		give_back(&notes, sizeof notes);
+	give_needs_back();
 	give_pending_back();
 }

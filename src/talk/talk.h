@@ -1,72 +1,71 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The talk between client and server: what is outstanding, and which lines a new server
- * must hear.  When in doubt (a line that is not one JSON object, or could be read in two
- * ways), nothing is stopped.
+ * The talk between client and server: where each line goes, what is outstanding, and what we say
+ * ourselves while there is no server.  When in doubt (a line that is not one JSON object, or could
+ * be read in two ways), nothing is stopped.
  */
 #ifndef TALK_TALK_H
 #define TALK_TALK_H
 
+#include "kept.h"
+#include "lane.h"
 #include "lines.h"
+#include "needs.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where a session is with its server. */
+/* Where a session is with its server: it has one; that is going; there is none, or none that could
+ * be talked to; it is coming. */
 enum phase { SERVED, LEAVING, UNSERVED, RETURNING };
 
-/* The client's lines that a new server must hear before anything else. */
-enum kept_line { INITIALIZE, INITIALIZED, SET_LEVEL, KEPT_LINES };
+/* Has the talk look at the lines of both lanes, as far as the options ask for it. */
+void begin_talk(struct lines *client, struct lane *to_server, struct lines *server,
+		struct lane *to_client);
 
-/* The talk tells how the session is served from now on: what each line is good for. */
+/* The session is served so from now on. */
 void set_phase(enum phase phase);
 
 /* When a message passed last that somebody may be at work for. */
 int64_t last_activity(void);
 
-/* Answers each request of the client that has no answer by an error that says WHY. */
-void refuse_pending(const char *why);
+/* When this server was first asked for more than what it can do; 0: not yet. */
+int64_t first_use(void);
 
-/* What we say to the client in place of its server since the last time; empty: nothing. */
-const char *answers_of_ours(size_t *size);
+/* Whether any server of the session was. */
+bool was_used(void);
 
-/* They are on their way. */
-void forget_answers(void);
-
-/* Whether the client has said something since the server was stopped that takes a new one. */
-bool is_server_called(void);
-
-/* The client's lines that were put off are lost. */
-void forget_call(void);
-
-/* Has the talk look at the lines of both sides, as far as the options ask for it. */
-void begin_talk(struct lines *client, struct lines *server);
-
-/* When the server may be stopped, as far as the messages tell: 0 at once, -1: not before
- * another message. */
-int64_t may_be_stopped(void);
+/* Whether the server is needed, as far as the messages tell. */
+bool is_needed(struct need *need);
 
 /* Whether a whole message has come from the server. */
 bool has_server_spoken(void);
 
-/* Another server begins.  Returns false if the one before was cut off in the middle of
- * a line that has been passed on in part. */
-bool begin_next_server(void);
+/* The server is gone: what it was asked is answered by an error that says WHY, what it asked is
+ * taken back, and another may begin.  CUT: it was asked things until its end, and a line for it may
+ * be lost. */
+void end_server(const char *why, bool cut);
 
-/* Whether there is anything that a new server must hear. */
-bool has_handshake(void);
+/* A server is gone that the client's lines have not been passed to yet: another may begin. */
+void end_try(void);
 
-/* The client's kept line WHICH, of SIZE bytes, 0 if there was none before the server was stopped.
- * The answer to it is for us. */
-const char *kept_line_for(enum kept_line which, size_t *size);
+/* Whether the client has said something since then that takes a new one. */
+bool is_server_called(void);
 
-/* Whether the new server has asked what the one before did, and got its answers. */
+/* The client's lines that were put off are lost; their requests are answered by an error that says
+ * WHY. */
+void refuse_calls(const char *why);
+
+/* Whether the server before had questions. */
+bool asked_before(void);
+
+/* Whether the new server has asked what the one before did before it was ready, and got its
+ * answers. */
 bool has_asked(void);
 
-/* Whether the replayed initialize has been answered; then WHY says what is not as it was
- * before, or is NULL. */
-bool is_answered(const char **why);
+/* Tells the client to ask again for the lists that may not be what they were. */
+void tell_of_changes(void);
 
 /* Lets go of what is not needed while there is no server. */
 void forget_notes(void);

@@ -479,23 +479,24 @@ static bool runs_container(pid_t pid)
 	return false;
 }
 
-void warn_of_containers(void)
+bool warn_of_containers(void)
 {
 	enum { LOOK_MAX = 100 }; /* ms: killing must not wait for long */
 	int64_t deadline = now() + LOOK_MAX;
 	size_t first = nfound;
+	bool found_one = false;
 
 	push_own_children();
-	for (size_t i = first; i < nfound && now() < deadline; i++) {
-		if (runs_container(found[i])) {
+	for (size_t i = first; i < nfound && now() < deadline && !found_one; i++) {
+		found_one = runs_container(found[i]);
+		if (found_one)
 			complain("%d (%s run): has to be killed: its container may be running; add "
 				 "--init",
 				 (int)found[i], command_of(found[i]));
-			break;
-		}
 		push_children(found[i], -1);
 	}
 	nfound = first;
+	return found_one;
 }
 
 void note_inherited_children(pid_t reaper)

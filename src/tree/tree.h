@@ -52,9 +52,9 @@ bool signal_only_child(pid_t pid, int sig);
  * or is above one that has; 0: none. */
 pid_t heir_with_pipes(ino_t input, ino_t output);
 
-/* Says, once, if a command that runs a container is about to be killed: the container is no
- * descendant of ours. */
-void warn_of_containers(void);
+/* Says, and returns, whether a command that runs a container is about to be killed: the container
+ * is no descendant of ours. */
+bool warn_of_containers(void);
 
 /* The memory of all below PID, KiB. */
 int64_t memory_below(pid_t pid);
