@@ -41,6 +41,7 @@
  *                                            is signalled, and we say so
  */
 #define _GNU_SOURCE
+#include "src/base/cache.h"
 #include "src/base/clock.h"
 #include "src/base/fd.h"
 #include "src/base/options.h"
@@ -49,6 +50,7 @@
 #include "src/session/client.h"
 #include "src/session/ending.h"
 #include "src/session/list.h"
+#include "src/session/order.h"
 #include "src/session/server.h"
 #include "src/session/shim.h"
 #include "src/session/signals.h"
@@ -127,6 +129,20 @@ static void take_stdio(struct session *s)
 		own_description(STDERR_FILENO, O_WRONLY);
 }
 
+/* Does what is asked for instead of a session. */
+__attribute__((noreturn)) static void act(void)
+{
+	if (opt.action == LIST)
+		list_sessions();
+	if (opt.action == FORGET)
+		clear_cache();
+	if (opt.action == STOP)
+		stop_session(opt.session);
+	if (opt.action == RESTART)
+		restart_session(opt.session);
+	exit(0);
+}
+
 int main(int argc, char **argv)
 {
 	struct session s = {
@@ -134,11 +150,11 @@ int main(int argc, char **argv)
 
 	self.start = now();
 	self.command = parse_options(argc, argv);
-	if (opt.list && fcntl(STDOUT_FILENO, F_GETFD) < 0)
+	if (opt.action == LIST && fcntl(STDOUT_FILENO, F_GETFD) < 0)
 		fail("stdout"); /* not for /dev/null to take */
 	reserve_stdio();
-	if (opt.list)
-		list_sessions();
+	if (opt.action != RUN)
+		act();
 	refuse_packets(STDIN_FILENO, "stdin");
 	refuse_packets(STDOUT_FILENO, "stdout");
 	self.shim = getpid();

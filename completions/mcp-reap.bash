@@ -11,12 +11,12 @@ _mcp_reap()
 	while ((i < COMP_CWORD)) && ! $command; do
 		value=''
 		case ${COMP_WORDS[i]} in
-		--grace | --kill-after | --idle-stop | --spare | --trace | --trace-max)
+		--grace | --kill-after | --idle-stop | --spare | --trace | --trace-max | --stop)
 			value=${COMP_WORDS[i]}
 			[[ ${COMP_WORDS[i + 1]} != = ]] || ((i += 1))
 			((i += 1))
 			;;
-		--stats | --list | --drop-launcher)
+		--stats | --list | --drop-launcher | --restart)
 			if [[ ${COMP_WORDS[i + 1]} == = ]]; then
 				value=${COMP_WORDS[i]}
 				((i += 2))
@@ -50,13 +50,16 @@ _mcp_reap()
 		--drop-launcher)
 			mapfile -t COMPREPLY < <(compgen -W all -- "$cur")
 			;;
+		--stop | --restart)
+			mapfile -t COMPREPLY < <(compgen -W "$(mcp-reap --list 2>/dev/null | sed -nE 's,^ *([0-9]+)  .*,\1,p')" -- "$cur")
+			;;
 		--stats | --list)
 			mapfile -t COMPREPLY < <(compgen -W json -- "$cur")
 			;;
 		esac
 	elif ! $command && [[ $cur == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W '--drop-launcher --grace= --help --idle-stop= --json-only
-			--kill-after= --list --no-new-privs --outlive-parent --spare= --stats --trace= --trace-max= --verbose --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W '--drop-launcher --forget --frugal --grace= --help --idle-stop= --json-only
+			--kill-after= --lazy --list --no-new-privs --outlive-parent --restart --spare= --stats --stop= --trace= --trace-max= --verbose --version' -- "$cur")
 		[[ ${COMPREPLY[0]-} != *= ]] || compopt -o nospace
 	elif declare -F _comp_command_offset >/dev/null; then # bash-completion 2.12
 		_comp_command_offset "$i"

@@ -342,6 +342,26 @@ worked() {
 	done
 }
 
+# -z, -r, -f.
+
+@test "--lazy, --restart, --frugal and their --no- are taken, on the command line and in MCP_REAP_OPTIONS" {
+	local options
+	for options in -z --lazy -r --restart -f --frugal -zrf '--no-lazy --no-restart' '-f --idle-stop=5m --no-lazy'; do
+		# shellcheck disable=SC2086
+		try $options -- echo '{}'
+		worked '{}'
+		MCP_REAP_OPTIONS=$options try -- echo '{}'
+		worked '{}'
+	done
+}
+
+@test "--frugal is --json-only, and what is behind it has the last word" {
+	try -f -- echo hello
+	[[ $status == 0 && $stdout == '' && $stderr == $'hello\n' ]]
+	try -f --no-json-only -- echo hello
+	worked hello
+}
+
 @test "MCP_REAP_OPTIONS that is empty or blank is none" {
 	local value
 	for value in '' ' ' $'\n\t'; do
@@ -352,7 +372,8 @@ worked() {
 
 @test "bad content of MCP_REAP_OPTIONS is refused with 125, and the variable named" {
 	local value
-	for value in true '-- true' '""' "'" '"-v' "\\" "-v \\" -Z --no-such-option -g --verbose=3 --list -L --help -V; do
+	for value in true '-- true' '""' "'" '"-v' "\\" "-v \\" -Z --no-such-option -g --verbose=3 --list -L --help -V \
+		--stop=1 --restart=1 --forget; do
 		MCP_REAP_OPTIONS=$value try -- echo hello
 		refused 125
 		[[ $stderr == 'mcp-reap: MCP_REAP_OPTIONS: '* ]]

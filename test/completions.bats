@@ -71,10 +71,20 @@ claims_in() {
 	done
 }
 
+# SHIM is among the sessions.
+listed() {
+	"$MCP_REAP" --list | grep -q "^ *$SHIM  "
+}
+
 OPTIONS='
 mcp-reap --gr | --grace
 mcp-reap --kill | --kill-after
 mcp-reap --idle | --idle-stop
+mcp-reap --laz | --lazy
+mcp-reap --rest | --restart
+mcp-reap --fru | --frugal
+mcp-reap --sto | --stop
+mcp-reap --forg | --forget
 mcp-reap --drop | --drop-launcher
 mcp-reap --json | --json-only
 mcp-reap --no-new | --no-new-privs
@@ -128,6 +138,18 @@ mcp-reap --stats=json -t x timeout --preserve | --preserve-status'
 	claims_in fish <<<"${COMMAND#?}"
 }
 
+@test "the PIDs of sessions are completed where one is to be stopped or restarted" {
+	local shell
+	PATH=${MCP_REAP%/*}:$PATH
+	start -- cat
+	await listed
+	for shell in bash fish zsh; do
+		need "$shell"
+		completes "$shell" 'mcp-reap --stop=' "$SHIM"
+		completes "$shell" 'mcp-reap --restart=' "$SHIM"
+	done
+}
+
 @test "every long option of --help is in each completion, and in the tests of them" {
 	local option
 	for option in $("$MCP_REAP" --help | sed -nE 's/^  (-.,|   ) --([a-z-]*).*/\2/p'); do
@@ -140,7 +162,7 @@ mcp-reap --stats=json -t x timeout --preserve | --preserve-status'
 
 @test "the man page, --help and the options that are taken are the same" {
 	local option
-	"$MCP_REAP" --help | sed -nE 's/^  (-.,|   ) --([a-z-]*).*/\2/p' | sort >help
+	"$MCP_REAP" --help | sed -nE 's/^  (-.,|   ) --([a-z-]*).*/\2/p' | sort -u >help
 	sed -nE 's/^\.It (Fl .* , )?Fl -([a-z-]+).*/\2/p' "$BATS_TEST_DIRNAME/../man/mcp-reap.1" | sort -u | diff help -
 	(($(wc -l <help) > 10))
 	while read -r option; do

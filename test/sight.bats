@@ -198,6 +198,172 @@ inner() {
 	[[ $output == "mcp-reap: --list: 'xml': "* ]]
 }
 
+# --stop, --restart.
+
+# orders STATUS OPTION WHY: to what is no session, or none to be restarted.
+orders() {
+	run "-$1" "$MCP_REAP" "$2"
+	[[ $output == "mcp-reap: ${2#*=}: $3"* ]]
+}
+
+# The server's trap for SIGUSR1 is set.
+TRAPS='trap "echo usr1" USR1; echo ready; while :; do sleep 0.1; done'
+
+@test "--stop ends the session of a PID by SIGTERM, with all of its tree, and no other" {
+	start -- "$FIX/server" deaf child daemon=1 ready
+	await has '^ready'
+	run -0 "$MCP_REAP" --stop="$SHIM"
+	[[ -z $output ]]
+	ended
+	((STATUS == 143))
+	nothing_left
+}
+
+@test "--stop does not touch another session" {
+	launch "$MCP_REAP" -- cat
+	local other=$!
+	start -- cat
+	await lists true
+	await lists true "$other"
+	run -0 "$MCP_REAP" --stop="$SHIM"
+	ended
+	lists true "$other"
+	say still here
+	"$MCP_REAP" --stop="$other"
+	ended "$other"
+}
+
+@test "--stop ends a session that is stopped as a job" {
+	start -- cat
+	await lists true
+	kill -STOP "$SHIM"
+	run -0 "$MCP_REAP" --stop="$SHIM"
+	ended
+	((STATUS == 143))
+}
+
+@test "--stop ends an idle-stopped session" {
+	need jq
+	start -i 0.2 -- sh -c 'while read -r line; do echo "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}"; done'
+	say '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+	await lists '.state == "idle-stopped"'
+	run -0 "$MCP_REAP" --stop="$SHIM"
+	ended
+	((STATUS == 143))
+}
+
+@test "--stop and --restart touch nothing but a session: 1, and the process lives" {
+	local option pid
+	start -- "$FIX/server" deaf ready
+	await has '^ready'
+	ln -s /bin/sleep mcp-reap
+	./mcp-reap 100 3>&- 7>&- 8<&- 9>&- &
+	for option in --stop --restart; do
+		for pid in $! "$(server_pid)" "$(reaper_pid)" $$ 4194305; do
+			orders 1 "$option=$pid" 'no session'
+		done
+	done
+	kill -0 $!
+	kill $!
+	alive "$SHIM"
+}
+
+@test "--stop and --restart take a PID, and one order at a time" {
+	local value
+	for value in '' 0 -1 1x x ' 1' 1.5 99999999999999999999; do
+		run -125 "$MCP_REAP" --stop="$value"
+		[[ $output == "mcp-reap: --stop: '$value': not a PID" ]]
+		run -125 "$MCP_REAP" --restart="$value"
+		[[ $output == "mcp-reap: --restart: '$value': not a PID" ]]
+	done
+	run -125 "$MCP_REAP" --stop=1 --list
+	[[ $output == *'one at a time' ]]
+	run -125 "$MCP_REAP" --stop=1 -- true
+	[[ $output == 'mcp-reap: true: '* ]]
+}
+
+@test "--stop of another user's session fails, and it lives" {
+	((EUID == 0)) || skip "only root can be another user"
+	need setpriv
+	cp "$MCP_REAP" mcp-reap
+	chmod 755 . mcp-reap
+	start -- cat
+	await lists true
+	run -1 setpriv --reuid 65534 --regid 65534 --clear-groups ./mcp-reap --stop="$SHIM"
+	alive "$SHIM"
+}
+
+@test "--restart sends SIGUSR1 where the session has --restart, however that was said" {
+	local options
+	for options in -r --restart --rest -vr '-f --no-json-only' '--frugal --no-json-only' '--no-restart -r' '-g 5 -r'; do
+		# shellcheck disable=SC2086
+		start $options -- sh -c "$TRAPS"
+		await has '^ready'
+		run -0 "$MCP_REAP" --restart="$SHIM"
+		await has '^usr1'
+		"$MCP_REAP" --stop="$SHIM"
+		ended
+	done
+	MCP_REAP_OPTIONS='-g "5" -r' start -- sh -c "$TRAPS"
+	await has '^ready'
+	run -0 "$MCP_REAP" --restart="$SHIM"
+	await has '^usr1'
+}
+
+@test "--restart refuses a session without --restart, whose server SIGUSR1 would kill" {
+	local options
+	for options in -v '-r --no-restart' '-g 5' '-f --no-restart'; do
+		# shellcheck disable=SC2086
+		start $options -- cat
+		await lists true
+		orders 125 "--restart=$SHIM" 'it was started without --restart'
+		close_stdin
+		ended
+		((STATUS == 0))
+	done
+	MCP_REAP_OPTIONS='-r' start --no-restart -- sh -c 'echo -r; exec cat' -r
+	await has '^-r'
+	orders 125 "--restart=$SHIM" 'it was started without --restart'
+}
+
+@test "--restart refuses a session that is ending" {
+	start -r -g 40 -- "$FIX/server" deaf ready
+	await has '^ready'
+	close_stdin
+	await lists '.state == "ending"'
+	orders 125 "--restart=$SHIM" 'it is ending'
+}
+
+# --forget.
+
+@test "--forget removes what is kept, and no file of another's name; nothing to remove is no error" {
+	local name=0123456789abcdef0123456789abcdef
+	export XDG_CACHE_HOME=$PWD/cache
+	run -0 "$MCP_REAP" --forget
+	mkdir -p cache/mcp-reap
+	touch cache/mcp-reap/{$name.jsonl,$name.new-5,mine,$name.jsonl.bak,x$name.jsonl}
+	run -0 "$MCP_REAP" --forget
+	[[ -z $output ]]
+	[[ $(ls cache/mcp-reap) == "$(printf '%s\n' "$name.jsonl.bak" mine "x$name.jsonl")" ]]
+}
+
+@test "--forget fails with 125 where a file stays" {
+	export XDG_CACHE_HOME=$PWD/cache
+	mkdir -p cache/mcp-reap/0123456789abcdef0123456789abcdef.jsonl
+	run -125 "$MCP_REAP" --forget
+	[[ $output == 'mcp-reap: 0123456789abcdef0123456789abcdef.jsonl: '* ]]
+}
+
+@test "--stop of a session whose shim was killed is content that it ends" {
+	start -g 40 -- "$FIX/server" deaf term-proof ready
+	await has '^ready'
+	local reaper
+	reaper=$(reaper_pid)
+	kill -KILL "$SHIM"
+	await lists '.state == "ending"' "$reaper"
+	run -0 "$MCP_REAP" --stop="$reaper"
+}
+
 # --trace.
 
 # traced FILTER...: what jq makes of the trace's records of this session, one line each.

@@ -3,13 +3,13 @@
 #include "options.h"
 
 #include "say.h"
+#include "words.h"
 
 #include <ctype.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define OPTIONS_VARIABLE "MCP_REAP_OPTIONS"
 
 #define DEFAULTS                                                                                   \
 	{                                                                                          \
@@ -22,7 +22,7 @@ enum { MINUTE = 60000, HOUR = 3600000 }; /* ms */
 
 static const char usage[] =
 	"Usage: mcp-reap [OPTION]... [--] COMMAND [ARG]...\n"
-	"       mcp-reap --list[=json]\n"
+	"       mcp-reap --list[=json] | --stop=PID | --restart=PID | --forget\n"
 	"Run COMMAND, a stdio server, and leave nothing of it behind when the session\n"
 	"is over: when stdin ends, stdout is closed, the client dies, or COMMAND exits.\n"
 	"\n"
@@ -35,6 +35,10 @@ static const char usage[] =
 	"      --idle-request=DURATION\n"
 	"                             for how long a request without an answer keeps\n"
 	"                               COMMAND [10 times idle-stop; 1h at least]\n"
+	"  -z, --lazy                 start COMMAND when it is first needed; until then\n"
+	"                               answer with what it said last time\n"
+	"  -r, --restart              start COMMAND again when it dies\n"
+	"  -f, --frugal               as -z -i 30m -l -j -r: for clients that forget sessions\n"
 	"  -l, --drop-launcher[=all]  once COMMAND, an npx, has started the server, end\n"
 	"                               npx itself, which only waits; all: even if it\n"
 	"                               is the server's own parent\n"
@@ -50,6 +54,9 @@ static const char usage[] =
 	"                               stderr; %p in FILE is our process's number\n"
 	"      --trace-max=SIZE       keep FILE at about SIZE, and the one before as FILE.1\n"
 	"  -L, --list[=json]          show the sessions that run on this host\n"
+	"      --stop=PID             end that session, as its client would\n"
+	"      --restart=PID          start that session's COMMAND again\n"
+	"      --forget               remove what --lazy has kept\n"
 	"  -h, --help                 show this help and exit\n"
 	"  -V, --version              show the version and exit\n"
 	"\n"
@@ -68,15 +75,18 @@ static const char usage[] =
 enum { NO = 1024 };
 
 /* Options without a letter. */
-enum { SPARE = 512, TRACE_MAX };
+enum { SPARE = 512, TRACE_MAX, STOP_SESSION, FORGET_KEPT };
 
 /* clang-format off */
-static const char short_options[] = "+:g:k:i:ljxovst:LhV";
+static const char short_options[] = "+:g:k:i:zrfljxovst:LhV";
 static const struct option long_options[] = {
 	{"grace",          required_argument, NULL, 'g'},
 	{"kill-after",     required_argument, NULL, 'k'},
 	{"idle-stop",      required_argument, NULL, 'i'},
 	{"idle-request",   required_argument, NULL, 'R'},
+	{"lazy",           no_argument,       NULL, 'z'},
+	{"restart",        optional_argument, NULL, 'r'},
+	{"frugal",         no_argument,       NULL, 'f'},
 	{"drop-launcher",  optional_argument, NULL, 'l'},
 	{"json-only",      no_argument,       NULL, 'j'},
 	{"no-new-privs",   no_argument,       NULL, 'x'},
@@ -90,6 +100,8 @@ static const struct option long_options[] = {
 	{"no-grace",          no_argument,    NULL, NO + 'g'},
 	{"no-kill-after",     no_argument,    NULL, NO + 'k'},
 	{"no-idle-stop",      no_argument,    NULL, NO + 'i'},
+	{"no-lazy",           no_argument,    NULL, NO + 'z'},
+	{"no-restart",        no_argument,    NULL, NO + 'r'},
 	{"no-drop-launcher",  no_argument,    NULL, NO + 'l'},
 	{"no-json-only",      no_argument,    NULL, NO + 'j'},
 	{"no-no-new-privs",   no_argument,    NULL, NO + 'x'},
@@ -99,6 +111,8 @@ static const struct option long_options[] = {
 	{"no-trace",          no_argument,    NULL, NO + 't'},
 	{"no-trace-max",      no_argument,    NULL, NO + TRACE_MAX},
 	{"list",           optional_argument, NULL, 'L'},
+	{"stop",           required_argument, NULL, STOP_SESSION},
+	{"forget",         no_argument,       NULL, FORGET_KEPT},
 	{"help",           no_argument,       NULL, 'h'},
 	{"version",        no_argument,       NULL, 'V'},
 	{NULL,             0,                 NULL, 0},
@@ -204,6 +218,35 @@ static enum drop parse_launchers(const char *value)
 	return value ? DROP_ALL : DROP_ABOVE_PARENT;
 }
 
+static pid_t parse_session(const char *option, const char *value)
+{
+	const char *digit = value;
+	int64_t pid = 0;
+
+	for (; isdigit((unsigned char)*digit) && pid <= INT_MAX; digit++)
+		pid = pid * 10 + (*digit - '0');
+	if (*digit || pid <= 0 || pid > INT_MAX)
+		refuse("--%s: '%s': not a PID", option, value);
+	return (pid_t)pid;
+}
+
+/* An ACTION instead of a session is asked for; SESSION: whose it is. */
+static void ask_for(enum action action, pid_t session)
+{
+	if (opt.action != RUN)
+		refuse("--list, --stop, --restart, --forget: one at a time");
+	opt.action = action;
+	opt.session = session;
+}
+
+/* For gateways, and for people who do not want to choose. */
+static void be_frugal(void)
+{
+	opt.lazy = opt.restart = opt.json_only = true;
+	opt.drop_launcher = DROP_ABOVE_PARENT;
+	opt.idle_stop = (int64_t)HOUR / 2;
+}
+
 __attribute__((noreturn)) static void print_and_exit(const char *text)
 {
 	print("%s", text);
@@ -223,6 +266,12 @@ static void take_back(int letter)
 	case 'i':
 		opt.idle_stop = defaults.idle_stop;
 		opt.idle_auto = defaults.idle_auto;
+		break;
+	case 'z':
+		opt.lazy = defaults.lazy;
+		break;
+	case 'r':
+		opt.restart = defaults.restart;
 		break;
 	case 'l':
 		opt.drop_launcher = defaults.drop_launcher;
@@ -263,7 +312,10 @@ static void parse_words(int argc, char **argv)
 		c = getopt_long(argc, argv, short_options, long_options, NULL);
 		if (c == -1)
 			return;
-		if (source == FROM_VARIABLE && (c == 'L' || c == 'h' || c == 'V'))
+		const char *value = optarg == none ? NULL : optarg;
+		if (source == FROM_VARIABLE &&
+		    (c == 'L' || c == 'h' || c == 'V' || c == STOP_SESSION || c == FORGET_KEPT ||
+		     (c == 'r' && value)))
 			refuse("%s: not for every session", argv[optind - 1]);
 		if (c >= NO) {
 			take_back(c - NO);
@@ -279,8 +331,26 @@ static void parse_words(int argc, char **argv)
 		case 'i':
 			parse_idle(optarg);
 			break;
+		case 'z':
+			opt.lazy = true;
+			break;
+		case 'r':
+			if (value)
+				ask_for(RESTART, parse_session("restart", value));
+			else
+				opt.restart = true;
+			break;
+		case 'f':
+			be_frugal();
+			break;
+		case STOP_SESSION:
+			ask_for(STOP, parse_session("stop", optarg));
+			break;
+		case FORGET_KEPT:
+			ask_for(FORGET, 0);
+			break;
 		case 'l':
-			opt.drop_launcher = parse_launchers(optarg == none ? NULL : optarg);
+			opt.drop_launcher = parse_launchers(value);
 			break;
 		case 'R':
 			opt.idle_request = parse_duration("idle-request", optarg);
@@ -299,7 +369,7 @@ static void parse_words(int argc, char **argv)
 			break;
 		case 's':
 			opt.stats = true;
-			opt.json = parse_format("stats", optarg == none ? NULL : optarg);
+			opt.json = parse_format("stats", value);
 			break;
 		case 't':
 			if (!*optarg)
@@ -316,8 +386,8 @@ static void parse_words(int argc, char **argv)
 			opt.spared[opt.nspared++] = optarg;
 			break;
 		case 'L':
-			opt.list = true;
-			opt.json = parse_format("list", optarg == none ? NULL : optarg);
+			ask_for(LIST, 0);
+			opt.json = parse_format("list", value);
 			break;
 		case 'h':
 			print_and_exit(usage);
@@ -335,46 +405,6 @@ static void parse_words(int argc, char **argv)
 	}
 }
 
-/*
- * Splits TEXT, in its own memory, into words as the shell does: at blanks, but
- * for what is quoted by ', " or \.  Nothing is expanded.  Returns how many words
- * there are in WORDS, for which TEXT's length is enough.
- */
-static int split(char *text, char **words)
-{
-	char *to = text, quote = '\0';
-	bool within = false;
-	int n = 0;
-
-	for (const char *from = text; *from; from++) {
-		if (!quote && strchr(" \t\n", *from)) {
-			if (within)
-				*to++ = '\0';
-			within = false;
-			continue;
-		}
-		if (!within)
-			words[n++] = to;
-		within = true;
-		if (quote && *from == quote) {
-			quote = '\0';
-		} else if (!quote && (*from == '\'' || *from == '"')) {
-			quote = *from;
-		} else if (*from == '\\' &&
-			   (!quote || (quote == '"' && from[1] && strchr("\"\\$`", from[1])))) {
-			if (!*++from)
-				refuse("ends in a backslash");
-			*to++ = *from;
-		} else {
-			*to++ = *from;
-		}
-	}
-	if (quote)
-		refuse("%c: is not closed", quote);
-	*to = '\0';
-	return n;
-}
-
 /* The options for a client whose configuration cannot be changed.  They are no
  * business of the server's, which may run mcp-reap as well. */
 static void parse_variable(char *program)
@@ -390,7 +420,10 @@ static void parse_variable(char *program)
 	unsetenv(OPTIONS_VARIABLE);
 	source = FROM_VARIABLE;
 	words[0] = program;
-	int n = 1 + split(text, words + 1);
+	const char *why;
+	int n = 1 + split_words(text, words + 1, &why);
+	if (n == 0)
+		refuse("%s", why);
 	parse_words(n, words);
 	if (optind < n)
 		refuse("%s: not an option", words[optind]);
@@ -419,9 +452,9 @@ char **parse_options(int argc, char **argv)
 	answer_questions(argc, argv);
 	parse_variable(*argv);
 	parse_words(argc, argv);
-	if (opt.list && optind < argc)
-		refuse("%s: --list takes no command", argv[optind]);
-	if (optind == argc && !opt.list)
+	if (opt.action != RUN && optind < argc)
+		refuse("%s: a command has no place beside --list and its kind", argv[optind]);
+	if (optind == argc && opt.action == RUN)
 		refuse("command: missing; try 'mcp-reap --help'");
 	if (opt.idle_request < 0)
 		opt.idle_request = 10 * opt.idle_stop > HOUR ? 10 * opt.idle_stop : HOUR;
@@ -430,7 +463,7 @@ char **parse_options(int argc, char **argv)
 
 bool session_outlives_server(void)
 {
-	return opt.idle_stop >= 0;
+	return opt.idle_stop >= 0 || opt.lazy || opt.restart;
 }
 
 int find_command(int argc, char **argv)
@@ -439,4 +472,38 @@ int find_command(int argc, char **argv)
 	while (getopt_long(argc, argv, short_options, long_options, NULL) != -1)
 		;
 	return optind;
+}
+
+/* Reads the options of another session.  Returns false if one is not known here: the session is
+ * another version's, and what follows may mean anything. */
+static bool find_restart(int argc, char **argv, bool *restart)
+{
+	opterr = 0;
+	optind = 0;
+	for (int c; (c = getopt_long(argc, argv, short_options, long_options, NULL)) != -1;) {
+		if (c == '?' || c == ':')
+			return false;
+		if (c == 'r' || c == 'f')
+			*restart = true;
+		else if (c == NO + 'r')
+			*restart = false;
+	}
+	return true;
+}
+
+bool asks_for_restart(int argc, char **argv, char *variable)
+{
+	bool restart = false, known = true;
+	const char *why;
+
+	if (variable) {
+		char **words = calloc(strlen(variable) + 2, sizeof *words);
+		if (!words)
+			fail("memory");
+		words[0] = *argv;
+		int n = split_words(variable, words + 1, &why);
+		known = n >= 0 && find_restart(1 + n, words, &restart);
+		free((void *)words);
+	}
+	return known && find_restart(argc, argv, &restart) && restart;
 }

@@ -6,8 +6,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define VERSION "0.1.0"
+#define OPTIONS_VARIABLE "MCP_REAP_OPTIONS"
 
 enum { SPARED_MAX = 16 };
 
@@ -28,18 +30,25 @@ extern struct options {
 	const char *trace; /* a file's name; NULL: none */
 	int64_t trace_max; /* bytes of that file; 0: any number */
 	bool stats;
-	bool list;
 	bool json; /* for what --stats or --list says */
+	bool lazy;
+	bool restart;
+	enum action { RUN, LIST, STOP, RESTART, FORGET } action; /* what else than to run COMMAND */
+	pid_t session; /* that is to be stopped, or restarted */
 } opt;
 
 /* Whether a session can go on when its server has gone. */
 bool session_outlives_server(void);
 
-/* Fills opt.  Returns COMMAND and its arguments.  Exits on a mistake, and after
- * --help and --version. */
+/* Fills opt.  Returns COMMAND and its arguments, none for another action.  Exits on a mistake, and
+ * after --help and --version. */
 char **parse_options(int argc, char **argv);
 
 /* The index in ARGV, another session's command line, of its COMMAND. */
 int find_command(int argc, char **argv);
+
+/* Whether another session, called by ARGV and with VARIABLE, NULL for none, as MCP_REAP_OPTIONS,
+ * which is cut into its words, has --restart.  What cannot be told is no. */
+bool asks_for_restart(int argc, char **argv, char *variable);
 
 #endif

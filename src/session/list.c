@@ -190,21 +190,17 @@ static void find_sessions(void)
 /* Adds the command that the session of P runs: what follows our own options. */
 static void add_command(struct text *t, const struct process *p)
 {
-	char words[16384], *argv[256];
-	int argc = 0;
+	static struct command_line c;
 
-	ssize_t length = read_proc_file(p->is.pid, "cmdline", words, sizeof words);
-	for (char *w = words; w < words + length && argc < 255; w += strlen(w) + 1)
-		argv[argc++] = w;
-	argv[argc] = NULL;
-	int first = find_command(argc, argv);
-	for (int i = first; i < argc; i++) {
+	read_command_line(p->is.pid, &c);
+	int first = find_command(c.argc, c.argv);
+	for (int i = first; i < c.argc; i++) {
 		if (i > first)
 			add(t, opt.json ? "," : " ", 1);
 		if (opt.json)
-			add_json(t, argv[i], strlen(argv[i]));
+			add_json(t, c.argv[i], strlen(c.argv[i]));
 		else
-			add(t, argv[i], strlen(argv[i]));
+			add(t, c.argv[i], strlen(c.argv[i]));
 	}
 }
 
@@ -286,4 +282,15 @@ void list_sessions(void)
 		      host.nsessions == 1 ? "" : "s", host.in_sessions,
 		      host.in_sessions == 1 ? "" : "es", (double)host.memory / 1048576);
 	exit(0);
+}
+
+const char *state_of_session(pid_t pid)
+{
+	find_sessions();
+	for (size_t i = 0; i < host.nsessions; i++) {
+		const struct listed *s = &host.sessions[i];
+		if ((s->shim ? s->shim : s->top)->is.pid == pid)
+			return s->state;
+	}
+	return NULL;
 }

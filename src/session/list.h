@@ -10,7 +10,12 @@
 #ifndef SESSION_LIST_H
 #define SESSION_LIST_H
 
+#include <sys/types.h>
+
 /* Prints them, and exits. */
 __attribute__((noreturn)) void list_sessions(void);
+
+/* The state that --list shows for the session of PID; NULL: it shows none. */
+const char *state_of_session(pid_t pid);
 
 #endif

@@ -44,6 +44,16 @@ ssize_t read_proc_file(pid_t pid, const char *file, char *buf, size_t size)
 	return n;
 }
 
+void read_command_line(pid_t pid, struct command_line *c)
+{
+	ssize_t length = read_proc_file(pid, "cmdline", c->words, sizeof c->words);
+
+	c->argc = 0;
+	for (char *w = c->words; w < c->words + length && c->argc < 255; w += strlen(w) + 1)
+		c->argv[c->argc++] = w;
+	c->argv[c->argc] = NULL;
+}
+
 bool read_proc(pid_t pid, struct proc *p)
 {
 	char stat[1024];

@@ -55,6 +55,15 @@ bool has_pipes(pid_t pid, ino_t input, ino_t output);
  * returns its length, or -1. */
 ssize_t read_proc_file(pid_t pid, const char *file, char *buf, size_t size);
 
+/* How a process was called. */
+struct command_line {
+	int argc;
+	char *argv[256], words[16384];
+};
+
+/* Fills C with PID's, as much of it as there is room for. */
+void read_command_line(pid_t pid, struct command_line *c);
+
 /* How children can be found here. */
 enum proc_kind { PROC_UNKNOWN, PROC_CHILDREN, PROC_STAT, PROC_NONE };
 enum proc_kind proc_kind(void);
