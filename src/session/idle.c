@@ -68,31 +68,33 @@ static void put_off(struct session *s, int64_t until, const char *reason, const 
 void note_work(struct session *s)
 {
 	int64_t period = opt.idle_stop / LOOKS;
-	struct look look;
 
 	if (opt.idle_stop < 0 || s->server != UP || !s->reaper ||
-	    (s->looked && now() < s->looked + (period > LOOK_MIN ? period : LOOK_MIN)) ||
-	    !look_below(s->reaper, &look))
+	    (s->looked && now() < s->looked + (period > LOOK_MIN ? period : LOOK_MIN)))
 		return;
 	s->looked = now();
-	s->cpu = look.cpu;
+	s->cpu = cpu_below(s->reaper);
+}
+
+static struct server_pipes pipes_of(const struct session *s)
+{
+	return (struct server_pipes){inode_of(s->in.out.fd), inode_of(s->out.in.fd)};
 }
 
 /* Whether the tree is at work, or has what it had not when the client first asked something of
  * it: then another look is due in a period. */
 static bool is_at_work(struct session *s)
 {
-	int64_t next = now() + opt.idle_stop, busy = opt.idle_stop / BUSY_SHARE, used;
+	int64_t next = now() + opt.idle_stop, busy = opt.idle_stop / BUSY_SHARE;
+	int64_t cpu = cpu_below(s->reaper), used = cpu - s->cpu;
 	bool first = !s->looked;
-	struct look look;
 	char name[64], detail[128];
 	pid_t pid;
 
-	if (!look_below(s->reaper, &look))
-		return false;
-	used = look.cpu - s->cpu;
+	if (cpu < 0)
+		return false; /* nobody can look */
 	s->looked = now();
-	s->cpu = look.cpu;
+	s->cpu = cpu;
 	if (first) {
 		put_off(s, next, "look", "");
 		return true;
@@ -102,7 +104,9 @@ static bool is_at_work(struct session *s)
 		put_off(s, next, "busy", detail);
 		return true;
 	}
-	pid = first_use() ? younger_than(s->reaper, first_use(), name, sizeof name) : 0;
+	pid = first_use() ? younger_than(s->reaper, first_use(), pipes_of(s), s->spoke, name,
+					 sizeof name)
+			  : 0;
 	if (!pid)
 		return false;
 	snprintf(detail, sizeof detail, " pid=%d command=%s", (int)pid, quoted(name));
@@ -119,7 +123,7 @@ static bool holds_something(struct session *s)
 		put_off(s, FOR_EVER, "used", "");
 		return true;
 	}
-	what = holding(s->reaper, inode_of(s->in.out.fd), inode_of(s->out.in.fd));
+	what = holding(s->reaper, pipes_of(s));
 	if (what)
 		put_off(s, now() + opt.idle_stop, what, "");
 	return what;

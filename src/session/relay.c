@@ -111,7 +111,7 @@ static void note_first_message(struct session *s)
 		note_program(s->reaper, inode_of(s->in.out.fd), inode_of(s->out.in.fd));
 	if (opt.drop_launcher)
 		tell(s, CONTROL_FIRST_MESSAGE);
-	s->server_sent_message = true;
+	s->spoke = now();
 	if (!s->first_start)
 		s->first_start = now() - self.start;
 	if (!s->from_server.judge && !s->from_server.noise_aside && !s->from_server.traffic &&
@@ -139,7 +139,7 @@ void relay_output(struct session *s, int in, int out)
 	} else if (in || out || aside_timeout(&s->out) == 0) {
 		pump_output(s);
 	}
-	if (!s->server_sent_message && has_server_spoken())
+	if (!s->spoke && has_server_spoken())
 		note_first_message(s);
 }
 

@@ -27,7 +27,7 @@ struct session {
 	int killed_by; /* the signal that the server, or a stopped one's session, died of; 0: none
 			*/
 	bool server_spoke;
-	bool server_sent_message; /* a whole one */
+	int64_t spoke; /* when a whole message came first; 0: not yet */
 
 	int64_t input_ended; /* when; 0: not yet */
 	int unread_poll;     /* ms until we look again whether it has been read */

@@ -40,7 +40,8 @@ const char *start_server(struct session *s, int client)
 	s->status = EXIT_OURS;
 	s->killed_by = 0;
 	s->over = 0;
-	s->server_spoke = s->server_sent_message = false;
+	s->server_spoke = false;
+	s->spoke = 0;
 	s->looked = 0;
 	s->control = pipes.control[1];
 	s->exit = pipes.exit;

@@ -1,4 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "look.h"
-bool look_below(pid_t reaper, struct look *l) { (void)reaper; l->cpu=0; return true; }
-pid_t younger_than(pid_t reaper, int64_t since, char *name, size_t size) { (void)reaper;(void)since;(void)name;(void)size; return 0; }
-const char *holding(pid_t reaper, ino_t input, ino_t output) {(void)reaper;(void)input;(void)output; return 0; }
+
+#include "../base/clock.h"
+#include "../base/fd.h"
+#include "proc.h"
+#include "tree.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+static int64_t ms_of_ticks(uint64_t ticks)
+{
+	return (int64_t)ticks * 1000 / sysconf(_SC_CLK_TCK);
+}
+
+static bool add_cpu(void *sum, pid_t pid)
+{
+	struct proc p;
+
+	if (read_proc(pid, &p))
+		*(uint64_t *)sum += p.cpu;
+	return true;
+}
+
+int64_t cpu_below(pid_t reaper)
+{
+	uint64_t sum = 0;
+
+	if (proc_kind() == PROC_NONE)
+		return -1;
+	add_cpu(&sum, reaper);
+	each_below(reaper, add_cpu, &sum);
+	return ms_of_ticks(sum);
+}
+
+struct search {
+	int64_t since, spoke; /* ms after boot */
+	struct server_pipes pipes;
+	struct proc found; /* pid 0: none yet */
+};
+
+/*
+ * A start is known to the tick, 10 ms, in which it was.  One in the same tick as what it is
+ * compared with may have come behind it: it counts, since to stop a server that has been asked to
+ * start something would be worse than to keep one.
+ */
+static bool is_older(void *arg, pid_t pid)
+{
+	struct search *s = arg;
+	int64_t tick = ms_of_ticks(1), began;
+	struct proc p;
+
+	if (!read_proc(pid, &p) || is_zombie(&p))
+		return true;
+	began = ms_of_ticks(p.start);
+	if (began + tick <= s->since ||
+	    (began <= s->spoke && has_pipes(pid, s->pipes.input, s->pipes.output)))
+		return true;
+	s->found = p;
+	return false;
+}
+
+/* ms by which a clock that goes on in suspend, the one of starts, is ahead of now(). */
+static int64_t since_boot(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 - now();
+}
+
+pid_t younger_than(pid_t reaper, int64_t since, struct server_pipes pipes, int64_t spoke,
+		   char *name, size_t size)
+{
+	int64_t ahead = since_boot();
+	struct search s = {.since = since + ahead, .spoke = spoke + ahead, .pipes = pipes};
+
+	each_below(reaper, is_older, &s);
+	snprintf(name, size, "%s", s.found.name);
+	return s.found.pid;
+}
+
+/*
+ * The other end of a connected AF_UNIX socket, by inode, which /proc does not tell: sock_diag(7).
+ * The structures are the kernel's, as in linux/netlink.h, linux/unix_diag.h and linux/rtnetlink.h,
+ * which not every libc's compiler finds.  0: unknown.
+ */
+static uint32_t peer_of(uint32_t inode)
+{
+	enum {
+		NETLINK_SOCK_DIAG_ = 4,
+		SOCK_DIAG_BY_FAMILY_ = 20,
+		REQUEST = 1,
+		SHOW_PEER = 4,
+		PEER = 2,
+	};
+	struct header {
+		uint32_t length;
+		uint16_t type, flags;
+		uint32_t sequence, pid;
+	};
+	struct {
+		struct header header;
+		uint8_t family, protocol;
+		uint16_t pad;
+		uint32_t states, inode, show, cookie[2];
+	} ask = {.header = {sizeof ask, SOCK_DIAG_BY_FAMILY_, REQUEST, 1, 0},
+		 .family = AF_UNIX,
+		 .states = UINT32_MAX,
+		 .inode = inode,
+		 .show = SHOW_PEER,
+		 .cookie = {UINT32_MAX, UINT32_MAX}};
+	struct {
+		struct header header;
+		uint8_t family, type, state, pad;
+		uint32_t inode, cookie[2];
+		struct {
+			uint16_t length, type;
+			uint32_t value;
+		} attribute; /* the first; no other is asked for */
+	} answer;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG_);
+	ssize_t n = -1;
+
+	/* The kernel answers within the send. */
+	if (fd >= 0 && send(fd, &ask, sizeof ask, MSG_DONTWAIT) == sizeof ask)
+		n = recv(fd, &answer, sizeof answer, MSG_DONTWAIT);
+	shut(&fd);
+	return n == sizeof answer && answer.header.type == SOCK_DIAG_BY_FAMILY_ &&
+			       answer.inode == inode && answer.attribute.type == PEER
+		       ? answer.attribute.value
+		       : 0;
+}
+
+/* Calls VISIT with what each descriptor of PID points to, until it returns false.  Returns whether
+ * they may be seen. */
+static bool each_descriptor(pid_t pid, bool (*visit)(void *arg, int fd, const char *to), void *arg)
+{
+	char path[48], to[64];
+	bool more = true;
+
+	snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+	DIR *dir = opendir(path);
+	if (!dir)
+		return false;
+	for (struct dirent *e; more && (e = readdir(dir));) {
+		if (!isdigit((unsigned char)*e->d_name))
+			continue;
+		ssize_t n = readlinkat(dirfd(dir), e->d_name, to, sizeof to - 1);
+		if (n < 0)
+			continue; /* closed meanwhile */
+		to[n] = '\0';
+		more = visit(arg, atoi(e->d_name), to);
+	}
+	closedir(dir);
+	return true;
+}
+
+static uint32_t socket_inode(const char *to)
+{
+	unsigned long inode;
+
+	return sscanf(to, "socket:[%lu]", &inode) == 1 ? (uint32_t)inode : 0;
+}
+
+struct holder {
+	pid_t pid;
+	uint32_t peer; /* looked for */
+	const char *what;
+};
+
+static bool is_not_peer(void *arg, int fd, const char *to)
+{
+	struct holder *h = arg;
+
+	(void)fd;
+	if (socket_inode(to) == h->peer)
+		h->peer = 0;
+	return h->peer;
+}
+
+/* Whether both ends are PID's own, as those of event loops that wake themselves are. */
+static bool is_own_pair(pid_t pid, uint32_t inode)
+{
+	struct holder h = {.pid = pid, .peer = peer_of(inode)};
+
+	return h.peer && each_descriptor(pid, is_not_peer, &h) && !h.peer;
+}
+
+static bool holds_lock(pid_t pid, int fd)
+{
+	char file[32], info[1024];
+
+	snprintf(file, sizeof file, "fdinfo/%d", fd);
+	return read_proc_file(pid, file, info, sizeof info) > 0 && strstr(info, "\nlock:");
+}
+
+static bool holds_nothing(void *arg, int fd, const char *to)
+{
+	struct holder *h = arg;
+	uint32_t inode = socket_inode(to);
+
+	if (fd > STDERR_FILENO && inode && !is_own_pair(h->pid, inode))
+		h->what = "socket";
+	else if (*to == '/' && holds_lock(h->pid, fd))
+		h->what = "lock";
+	return !h->what;
+}
+
+struct chain {
+	pid_t children[2];
+	int n;
+};
+
+static bool note_living(void *arg, pid_t pid)
+{
+	struct chain *c = arg;
+	struct proc p;
+
+	if (!read_proc(pid, &p) || is_zombie(&p))
+		return true;
+	c->children[c->n++] = pid;
+	return c->n < 2;
+}
+
+const char *holding(pid_t reaper, struct server_pipes pipes)
+{
+	pid_t at = reaper;
+
+	for (;;) {
+		struct chain c = {.n = 0};
+		each_child(at, note_living, &c);
+		if (c.n > 1)
+			return "children";
+		if (c.n == 0)
+			return at != reaper && has_pipes(at, pipes.input, pipes.output)
+				       ? NULL
+				       : "unreadable";
+		at = c.children[0];
+		struct holder h = {.pid = at};
+		if (!each_descriptor(at, holds_nothing, &h))
+			return "unreadable";
+		if (h.what)
+			return h.what;
+	}
+}

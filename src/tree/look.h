@@ -1,8 +1,33 @@
-#include <sys/types.h>
-#include <stdint.h>
+/* SPDX-License-Identifier: MIT */
+/* A look at the tree from outside, by the shim: whether it is at work though no message passes. */
+#ifndef TREE_LOOK_H
+#define TREE_LOOK_H
+
 #include <stdbool.h>
 #include <stddef.h>
-struct look { int64_t cpu; };
-bool look_below(pid_t reaper, struct look *l);
-pid_t younger_than(pid_t reaper, int64_t since, char *name, size_t size);
-const char *holding(pid_t reaper, ino_t input, ino_t output);
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What the server is known by: its stdin and stdout. */
+struct server_pipes {
+	ino_t input, output;
+};
+
+/* ms of CPU that REAPER, all below it, and those of them who have died have used; -1: unknown. */
+int64_t cpu_below(pid_t reaper);
+
+/*
+ * A process below REAPER that has begun since SINCE, ms of now(): its pid, 0 for none; NAME, of
+ * SIZE bytes, gets its command.  One that has since run another program began when it was forked.
+ * Not the server and its launchers, which had begun when the server SPOKE first, ms: without a
+ * handshake it is asked something before that.
+ */
+pid_t younger_than(pid_t reaper, int64_t since, struct server_pipes pipes, int64_t spoke,
+		   char *name, size_t size);
+
+/* What the tree below REAPER is more than launchers, one below the other, and a server: children;
+ * or what one of these holds that others may know of: socket, lock; or unreadable, if that may not
+ * be seen.  NULL: nothing. */
+const char *holding(pid_t reaper, struct server_pipes pipes);
+
+#endif

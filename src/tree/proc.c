@@ -76,6 +76,8 @@ bool read_proc(pid_t pid, struct proc *p)
 	p->parent = (pid_t)fields[4];
 	p->leader = (pid_t)fields[6];
 	p->flags = fields[9];
+	for (size_t i = 14; i <= 17; i++)
+		p->cpu += (uint64_t)fields[i];
 	p->threads = fields[20];
 	p->start = (uint64_t)fields[22];
 	snprintf(p->name, sizeof p->name, "%.*s", (int)(after - name - 1), name + 1);

@@ -18,6 +18,7 @@ struct proc {
 	char name[16];
 	char state;
 	int64_t flags, threads;
+	uint64_t cpu;   /* clock ticks, with those of its children that it has waited for */
 	uint64_t start; /* clock ticks after boot */
 };
 

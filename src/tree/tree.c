@@ -359,39 +359,59 @@ bool is_stuck(void)
 	return stuck;
 }
 
-/* Counts what is below ROOT; returns its memory, KiB. */
-static int64_t measure_below(pid_t root, size_t *count)
+void each_child(pid_t pid, bool (*visit)(void *arg, pid_t child), void *arg)
 {
-	int64_t memory = 0, deadline = now() + WALK_MAX;
 	size_t first = nfound;
 
-	push_children(root, -1);
-	/* Each one's children come behind the others that are there: no depth. */
-	for (size_t i = first; i < nfound && now() < deadline; i++) {
-		++*count;
-		count_process(found[i]);
-		memory += memory_of(found[i]);
-		push_children(found[i], -1);
-	}
+	push_children(pid, -1);
+	for (size_t i = first; i < nfound && visit(arg, found[i]); i++)
+		;
 	nfound = first;
-	return memory;
+}
+
+void each_below(pid_t pid, bool (*visit)(void *arg, pid_t below), void *arg)
+{
+	int64_t deadline = now() + WALK_MAX;
+	size_t first = nfound;
+
+	push_children(pid, -1);
+	/* Each one's children come behind the others that are there: no depth. */
+	for (size_t i = first; i < nfound && now() < deadline && visit(arg, found[i]); i++)
+		push_children(found[i], -1);
+	nfound = first;
+}
+
+struct measure {
+	size_t count;
+	int64_t memory; /* KiB */
+};
+
+static bool measure(void *arg, pid_t pid)
+{
+	struct measure *m = arg;
+
+	m->count++;
+	count_process(pid);
+	m->memory += memory_of(pid);
+	return true;
 }
 
 int64_t memory_below(pid_t pid)
 {
-	size_t count = 0;
+	struct measure m = {0, 0};
 
-	return measure_below(pid, &count);
+	each_below(pid, measure, &m);
+	return m.memory;
 }
 
 void sample_tree(void)
 {
-	size_t count = 0;
+	struct measure m = {0, 0};
 
 	if (!opt.stats || proc_kind() == PROC_NONE)
 		return;
-	int64_t memory = measure_below(getpid(), &count);
-	count_tree(count, memory + memory_of(getpid()) + memory_of(self.shim));
+	each_below(getpid(), measure, &m);
+	count_tree(m.count, m.memory + memory_of(getpid()) + memory_of(self.shim));
 }
 
 void name_the_stuck(void)

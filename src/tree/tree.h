@@ -56,6 +56,11 @@ pid_t heir_with_pipes(ino_t input, ino_t output);
  * is no descendant of ours. */
 bool warn_of_containers(void);
 
+/* Calls VISIT for each child of PID, or for all below it, until it returns false or the time for a
+ * walk is over. */
+void each_child(pid_t pid, bool (*visit)(void *arg, pid_t child), void *arg);
+void each_below(pid_t pid, bool (*visit)(void *arg, pid_t below), void *arg);
+
 /* The memory of all below PID, KiB. */
 int64_t memory_below(pid_t pid);
 
