@@ -51,6 +51,7 @@
 #include "src/session/ending.h"
 #include "src/session/list.h"
 #include "src/session/order.h"
+#include "src/session/restart.h"
 #include "src/session/server.h"
 #include "src/session/shim.h"
 #include "src/session/signals.h"
@@ -102,6 +103,8 @@ static void begin_watching(struct session *s)
 	watch_lines(&s->from_client, "client", client_traffic());
 	watch_lines(&s->from_server, "server", server_traffic());
 	watch_stderr(&s->from_stderr);
+	if (opt.restart || opt.lazy)
+		keep_last_words(&s->from_stderr);
 	begin_talk(&s->from_client, &s->in, &s->from_server, &s->out);
 }
 
@@ -123,7 +126,7 @@ static void take_stdio(struct session *s)
 	s->in.lines = are_watched(&s->from_client) ? &s->from_client : NULL;
 	choose_way(&s->in);
 	s->out.out = client_end(STDOUT_FILENO, O_WRONLY);
-	if (opt.json_only || is_tracing())
+	if (opt.json_only || relays_stderr())
 		s->out.aside = s->err.aside = stderr_end();
 	else
 		own_description(STDERR_FILENO, O_WRONLY);

@@ -12,7 +12,7 @@
 #include "../tree/look.h"
 #include "../tree/tree.h"
 #include "ending.h"
-#include "reaper.h"
+#include "start.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -141,19 +141,6 @@ static bool has_unread(struct session *s)
 	return true;
 }
 
-static void stop_server(struct session *s)
-{
-	s->memory = has_listeners() ? memory_below(s->reaper) : 0;
-	s->server = GOING_DOWN;
-	s->in.held = true;
-	set_phase(LEAVING);
-	s->from_server.whole = true;
-	if (!tell(s, CONTROL_INPUT_ENDED))
-		shut(&s->control);
-	shut(&s->in.out.fd); /* after that: see end() */
-	s->over = now();
-}
-
 void stop_if_idle(struct session *s)
 {
 	struct need need;
@@ -165,7 +152,8 @@ void stop_if_idle(struct session *s)
 			snprintf(detail, sizeof detail, " detail=%s", quoted(need.detail));
 		put_off(s, need.until > period ? need.until : period, need.reason, detail);
 	} else if (!has_unread(s) && !is_at_work(s) && !(opt.idle_auto && holds_something(s))) {
-		stop_server(s);
+		s->memory = has_listeners() ? memory_below(s->reaper) : 0;
+		take_down(s, IDLE);
 	}
 }
 
@@ -187,32 +175,12 @@ static void say_stopped(struct session *s)
 	s->has_stopped = true;
 }
 
-void fall_asleep(struct session *s)
+void note_idle_stop(struct session *s)
 {
-	if (s->forced || s->relay_failed || s->out.out.fd < 0)
-		return;
-	begin_lines(&s->from_server);
-	begin_lines(&s->from_stderr);
-	if (s->called) {
-		end_try();
-		set_phase(RETURNING);
-	} else {
-		event("idle-stop memory=%lld", (long long)s->memory * 1024);
-		count_idle_stop(s->memory);
-		say_stopped(s);
-		end_server("the server was stopped while idle: this request had waited for longer "
-			   "than --idle-request",
-			   false);
-		set_phase(UNSERVED);
-	}
-	prctl(PR_SET_NAME, NAME_IDLE);
-	s->server = STOPPED;
-	s->in.putting_off = true;
-	s->in.held = false; /* the end of input comes behind what was said before it */
-	s->status = s->killed_by = 0;
-	s->over = 0;
-	/* One process is left, and shall be small. */
-	forget_buffers();
-	forget_notes();
-	forget_walks();
+	event("idle-stop memory=%lld", (long long)s->memory * 1024);
+	count_idle_stop(s->memory);
+	say_stopped(s);
+	end_server("the server was stopped while idle: this request had waited for longer than "
+		   "--idle-request",
+		   false);
 }

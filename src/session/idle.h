@@ -12,15 +12,10 @@ int64_t when_idle(const struct session *s);
  * by itself. */
 void note_work(struct session *s);
 
-/*
- * Ends the server, if it is not needed, as at the end of a session, with the client none the wiser.
- * What it says from now on is passed on, but for its requests; what the client says waits in
- * its pipe or socket until the server is gone, so that no message can be lost, or half read.
- */
+/* Ends the server, if it is not needed. */
 void stop_if_idle(struct session *s);
 
-/* The server has gone down, and there is none until the client needs one, unless the session's
- * own end has overtaken that. */
-void fall_asleep(struct session *s);
+/* It is gone. */
+void note_idle_stop(struct session *s);
 
 #endif

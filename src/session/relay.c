@@ -11,6 +11,7 @@
 #include "../tree/program.h"
 #include "ending.h"
 #include "reaper.h"
+#include "restart.h"
 #include "terminal.h"
 
 #include <errno.h>
@@ -48,7 +49,14 @@ void pump_input(struct session *s)
 		note_input_ended(s);
 		break;
 	case FLOW_OUT_CLOSED:
-		drop_input(s);
+		if (outlives_death(s)) {
+			/* It is about to die: what comes is for another. */
+			shut(&s->in.out.fd);
+			s->in.held = true;
+			s->in.full = false;
+		} else {
+			drop_input(s);
+		}
 		break;
 	case FLOW_MORE:
 	case FLOW_WAIT:
@@ -67,7 +75,9 @@ void pump_output(struct session *s)
 			s->relay_failed = true;
 		}
 		shut(&s->out.in.fd);
-		if (s->server != GOING_DOWN && s->server != COMING_UP)
+		if (outlives_death(s))
+			outlive(s);
+		else if (s->server != GOING_DOWN && s->server != COMING_UP)
 			shut(&s->out.out.fd);
 		break;
 	case FLOW_OUT_CLOSED:

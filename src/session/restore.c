@@ -9,10 +9,13 @@
 #include "../sight/trace.h"
 #include "../talk/talk.h"
 #include "../tree/program.h"
+#include "../tree/tree.h"
 #include "client.h"
 #include "ending.h"
+#include "idle.h"
 #include "reaper.h"
 #include "relay.h"
+#include "restart.h"
 #include "start.h"
 
 #include <errno.h>
@@ -113,27 +116,61 @@ void fail_restoring(struct session *s, const char *why)
 	snprintf(s->failure, sizeof s->failure, "%s", why);
 	if (s->server != COMING_UP)
 		return;
-	s->server = GOING_DOWN;
-	set_phase(LEAVING);
-	s->from_server.whole = true;
 	drop_ours(&s->in);
-	if (s->reaper && !tell(s, CONTROL_INPUT_ENDED))
-		shut(&s->control);
-	shut(&s->in.out.fd); /* after that: see end() */
-	s->over = now();
+	take_down(s, FAILED);
 }
 
 /* No server can be had: what waits for one is answered. */
 static void give_up(struct session *s)
 {
-	char why[240];
+	char why[WHY_MAX + 64];
 
-	snprintf(why, sizeof why, "the server was stopped while idle and does not come back: %s",
-		 s->failure);
-	complain("idle-stop: %s", why);
+	snprintf(why, sizeof why, "there is no server, and none comes up: %s", s->failure);
+	complain("server: %s", why);
 	refuse_calls(why);
 	s->in.held = false;
 	s->called = 0;
+}
+
+/* The server is gone.  Returns whether the session goes on. */
+static bool part_from_server(struct session *s)
+{
+	switch (s->why) {
+	case IDLE:
+		note_idle_stop(s);
+		break;
+	case FAILED:
+		end_try();
+		break;
+	case DIED:
+		return note_death(s);
+	case ASKED:
+		end_server("the server was restarted", true);
+		want_server();
+		break;
+	}
+	return true;
+}
+
+void fall_asleep(struct session *s)
+{
+	if (s->forced || s->relay_failed || s->out.out.fd < 0 || !part_from_server(s))
+		return;
+	begin_lines(&s->from_server);
+	begin_lines(&s->from_stderr);
+	set_phase(s->called ? RETURNING : UNSERVED);
+	prctl(PR_SET_NAME, NAME_IDLE);
+	s->server = STOPPED;
+	s->in.putting_off = true;
+	s->in.held = false; /* the end of input comes behind what was said before it */
+	s->status = s->killed_by = 0;
+	s->over = 0;
+	if (s->in.buffer)
+		pump_input(s); /* what had been read before */
+	/* One process is left, and shall be small. */
+	forget_buffers();
+	forget_notes();
+	forget_walks();
 }
 
 void go_on_restoring(struct session *s)
@@ -143,9 +180,10 @@ void go_on_restoring(struct session *s)
 	if (s->server == STOPPED && (is_server_called() || lacks_room(&s->in))) {
 		if (!s->called) {
 			s->called = now();
-			s->wait = s->retry = 0;
+			s->wait = 0;
+			s->retry = s->not_before;
 		}
-		if (s->retry && s->retry > s->called + TRYING_MAX)
+		if (s->retry > s->called + TRYING_MAX)
 			give_up(s);
 		else if (now() >= s->retry)
 			try_server(s);

@@ -9,6 +9,10 @@
  * and lets the client's lines through to it, or answers them when no server can be had. */
 void go_on_restoring(struct session *s);
 
+/* The server has gone down, and there is none until the client needs one, unless the session's own
+ * end has overtaken that. */
+void fall_asleep(struct session *s);
+
 /* When that is due without an event; 0: no matter. */
 int64_t restoring_due(const struct session *s);
 

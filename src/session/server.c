@@ -27,11 +27,16 @@
 
 static int kept_stderr = -1;
 
+bool relays_stderr(void)
+{
+	return is_tracing() || opt.restart || opt.lazy;
+}
+
 const char *make_pipes(struct pipes *p)
 {
 	*p = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, -1};
 	if (pipe2(p->control, O_CLOEXEC) < 0 || pipe2(p->input, O_CLOEXEC) < 0 ||
-	    pipe2(p->output, O_CLOEXEC) < 0 || (is_tracing() && pipe2(p->errors, O_CLOEXEC) < 0))
+	    pipe2(p->output, O_CLOEXEC) < 0 || (relays_stderr() && pipe2(p->errors, O_CLOEXEC) < 0))
 		return "pipe";
 	p->exit = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return p->exit < 0 ? "eventfd" : NULL;

@@ -3,6 +3,7 @@
 #ifndef SESSION_SERVER_H
 #define SESSION_SERVER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* [0] to read from and [1] to write to, as pipe(2). */
@@ -10,9 +11,12 @@ struct pipes {
 	int control[2]; /* shim to reaper */
 	int input[2];   /* shim to server's stdin */
 	int output[2];  /* server's stdout to shim */
-	int errors[2];  /* server's stderr to shim, if it is traced; else -1 */
+	int errors[2];  /* server's stderr to shim, if that is to see it; else -1 */
 	int exit;       /* an eventfd, reaper to shim: how the server died */
 };
+
+/* Whether the server's stderr passes the shim: for the trace, or for errors that tell of it. */
+bool relays_stderr(void);
 
 /* Returns NULL, or what failed; then some may be open. */
 const char *make_pipes(struct pipes *p);

@@ -3,6 +3,7 @@
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
 
+#include "../base/options.h"
 #include "../talk/lane.h"
 #include "../talk/lines.h"
 
@@ -10,6 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+/* Bytes of what we say of a failure, with the server's last words. */
+enum { WHY_MAX = 768 };
 
 struct session {
 	struct lane in;  /* client to server */
@@ -22,12 +26,14 @@ struct session {
 
 	/* A session has one server after the other: */
 	enum { UP, GOING_DOWN, STOPPED, COMING_UP } server;
-	pid_t reaper;  /* 0: gone, and the tree with it */
-	int status;    /* the session's, once the reaper is gone */
+	enum why { IDLE, FAILED, DIED, ASKED } why; /* it goes down */
+	pid_t reaper;                               /* 0: gone, and the tree with it */
+	int status;                                 /* the session's, once the reaper is gone */
 	int killed_by; /* the signal that the server, or a stopped one's session, died of; 0: none
 			*/
 	bool server_spoke;
-	int64_t spoke; /* when a whole message came first; 0: not yet */
+	int64_t started; /* when */
+	int64_t spoke;   /* when a whole message came first; 0: not yet */
 
 	int64_t input_ended; /* when; 0: not yet */
 	int unread_poll;     /* ms until we look again whether it has been read */
@@ -44,6 +50,8 @@ struct session {
 	int64_t put_off_since; /* if nothing has passed since then */
 	bool has_stopped;      /* the user knows that servers are stopped */
 	bool left_container;   /* the last stop may have */
+	int deaths;            /* of servers that could not live, behind each other */
+	int64_t not_before;    /* the next is not to be started before; 0: no matter */
 	int64_t called;        /* when a new server was called for; 0: none is */
 	int64_t retry;         /* when the next try is due */
 	int64_t wait;          /* ms, from a failed try to the next */
@@ -51,14 +59,14 @@ struct session {
 	int64_t first_start;   /* ms that the first server took for its first message */
 	bool replayed;         /* the handshake; the new server may still have questions */
 	bool settled;          /* it has not */
-	char failure[160];     /* why the last try failed */
+	char failure[WHY_MAX]; /* why the last try failed */
 	int64_t memory;        /* KiB of the tree, before it was stopped */
 };
 
 /* Whether the session goes on, if this server exits by itself. */
 static inline bool is_outlived(const struct session *s)
 {
-	return s->called > 0;
+	return s->called > 0 || opt.restart;
 }
 
 #endif

@@ -15,6 +15,7 @@
 #include "idle.h"
 #include "reaper.h"
 #include "relay.h"
+#include "restart.h"
 #include "restore.h"
 #include "signals.h"
 #include "terminal.h"
@@ -23,6 +24,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,13 +41,31 @@ enum {
 	REAP_MAX = 256,
 };
 
+/* Says why the session ends with the reaper, which has said nothing. */
+static void say_reaper(const struct session *s, int status)
+{
+	if (!WIFEXITED(status) || WEXITSTATUS(status) == EXIT_OURS)
+		say_reason(s, "reaper-died", "");
+	else
+		say_reason(s, is_outlived(s) ? "server-exited" : "reaper-signalled", "");
+}
+
+static void fail_by_exit(struct session *s)
+{
+	char why[WHY_MAX];
+
+	snprintf(why, sizeof why, "it exited with status %d before it was ready%s", s->status,
+		 last_words());
+	fail_restoring(s, why);
+}
+
 static void lose_reaper(struct session *s, int status)
 {
-	if (!WIFEXITED(status))
-		say_reason(s, "reaper-died", "");
-	else if (!s->over && !*end_reason())
-		say_reason(s, WEXITSTATUS(status) == EXIT_OURS ? "reaper-died" : "reaper-signalled",
-			   "");
+	bool failed = s->server == COMING_UP && !s->forced && !s->over && WIFEXITED(status);
+	bool outlived = outlives_death(s) && WIFEXITED(status);
+
+	if (!failed && !outlived && (!WIFEXITED(status) || (!s->over && !*end_reason())))
+		say_reaper(s, status);
 	s->reaper = 0;
 	shut(&s->control);
 	if (WIFEXITED(status)) {
@@ -66,8 +86,10 @@ static void lose_reaper(struct session *s, int status)
 		sweep_tree(s->signals, s->server_spoke);
 	}
 	shut(&s->exit);
-	if (s->server == COMING_UP && !s->forced && !s->over)
-		fail_restoring(s, "it exited before it had answered initialize");
+	if (failed)
+		fail_by_exit(s);
+	if (outlived)
+		outlive(s);
 	if (s->server != GOING_DOWN)
 		finish_input(s);
 	if (s->out.in.fd >= 0)
@@ -137,6 +159,8 @@ static void read_signals(struct session *s)
 				lose_client(s);
 			else if (s->over && (s->server != GOING_DOWN || s->forced))
 				take_nudge(s, &info);
+		} else if (sig == SIGUSR1 && opt.restart) {
+			restart_now(s);
 		} else if (sig == SIGTSTP) {
 			suspend(s);
 		} else if (is_ending(sig)) {
@@ -271,8 +295,6 @@ void relay_session(struct session *s)
 			watch_sleep(s, &fds[IN_IN], &fds[OUT_OUT]);
 		else
 			relay(s, fds);
-		if (!s->over)
-			go_on_restoring(s);
 		if (fds[OUT_IN].revents) {
 			sample(s);
 			note_work(s);
@@ -292,6 +314,8 @@ void relay_session(struct session *s)
 			if (s->server != STOPPED)
 				break;
 		}
+		if (!s->over)
+			go_on_restoring(s);
 		pass_ours(s);
 	}
 }

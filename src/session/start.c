@@ -2,11 +2,14 @@
 #define _GNU_SOURCE
 #include "start.h"
 
+#include "../base/clock.h"
 #include "../base/fd.h"
 #include "../base/say.h"
 #include "../base/self.h"
 #include "../sight/event.h"
+#include "../talk/talk.h"
 #include "client.h"
+#include "ending.h"
 #include "reaper.h"
 #include "server.h"
 
@@ -43,6 +46,7 @@ const char *start_server(struct session *s, int client)
 	s->server_spoke = false;
 	s->spoke = 0;
 	s->looked = 0;
+	s->started = now();
 	s->control = pipes.control[1];
 	s->exit = pipes.exit;
 	s->in.out = server_end(pipes.input[1]);
@@ -60,4 +64,17 @@ const char *start_server(struct session *s, int client)
 	shut(&pipes.input[0]);
 	shut(&pipes.output[1]);
 	return NULL;
+}
+
+void take_down(struct session *s, enum why why)
+{
+	s->server = GOING_DOWN;
+	s->why = why;
+	s->in.held = true;
+	set_phase(LEAVING);
+	s->from_server.whole = true;
+	if (s->reaper && !tell(s, CONTROL_INPUT_ENDED))
+		shut(&s->control);
+	shut(&s->in.out.fd); /* after that: see end() */
+	s->over = now();
 }

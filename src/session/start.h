@@ -9,4 +9,9 @@
  * NULL, or, with nothing changed that would have to be undone, what failed; errno says why. */
 const char *start_server(struct session *s, int client);
 
+/* Ends the server, WHY, as at the end of a session, with the client none the wiser.  What it says
+ * from now on is passed on, but for its requests; what the client says waits in its pipe or socket
+ * until the server is gone, so that no message can be lost, or half read. */
+void take_down(struct session *s, enum why why);
+
 #endif

@@ -495,6 +495,16 @@ bool is_server_called(void)
 	return talk.called;
 }
 
+void want_server(void)
+{
+	talk.called = true;
+}
+
+void expect_changes(void)
+{
+	talk.lists = talk.had_lists = true;
+}
+
 void refuse_calls(const char *why)
 {
 	drop_later(talk.to[SERVER]);

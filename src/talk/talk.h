@@ -53,6 +53,12 @@ void end_try(void);
 /* Whether the client has said something since then that takes a new one. */
 bool is_server_called(void);
 
+/* A new server is called for, whatever the client says. */
+void want_server(void);
+
+/* The next server may not have the same lists. */
+void expect_changes(void);
+
 /* The client's lines that were put off are lost; their requests are answered by an error that says
  * WHY. */
 void refuse_calls(const char *why);

@@ -1,0 +1,245 @@
+#!/usr/bin/env bats
+# --restart: a server that dies is not the end of its session.
+
+# shellcheck disable=SC2030,SC2031,SC2153 # each test is a subshell; helper.bash sets STATUS
+load helper
+load mcp
+
+# refused ID TEXT: the client has got an error with that text for its request.
+refused() {
+	grep '"id":'"$1"',"error":' out | grep -qF -e "$2"
+}
+
+kill_server() {
+	kill "-$1" "$(server)"
+}
+
+@test "the next message after a server's death is answered by another, which has heard the handshake" {
+	session -r --
+	hello
+	ask 1
+	local first=$SERVER
+	kill_server KILL
+	await asleep
+	ask 2
+	[[ $SERVER != "$first" ]]
+	[[ $(got_by "$SERVER" | head -n 2) == "$INITIALIZE"$'\n'"$INITIALIZED" ]]
+	close_stdin
+	ended
+	[[ $STATUS == 0 && ! -s err ]]
+	nothing_left
+}
+
+@test "without --restart a server's death ends the session, with its status" {
+	session --
+	hello
+	call 1 exit '{"code":3}'
+	ended
+	[[ $STATUS == 3 ]]
+	nothing_left
+}
+
+@test "a server that exits with 0 is brought back, too" {
+	session -r --
+	hello
+	call 1 exit '{"code":0}'
+	await refused 1 'exited with status 0'
+	ask 2
+	close_stdin
+	ended
+	[[ $STATUS == 0 ]]
+	nothing_left
+}
+
+@test "a request that was open when the server died is answered by an error with the status" {
+	session -r --
+	hello
+	call 1 never
+	await logged never
+	call 2 exit '{"code":7}'
+	await refused 2 'the server exited with status 7'
+	refused 1 'the server exited with status 7'
+	ask 3
+}
+
+@test "a request that was open when the server was killed is answered by an error with the signal" {
+	session -r --
+	hello
+	call 1 never
+	await logged never
+	kill_server SEGV
+	await refused 1 'the server was killed by signal SEGV'
+}
+
+@test "the error has the last lines of the server's stderr" {
+	session -r -- stderr=first stderr=second stderr='out of "luck"' stderr=$'\033[1mbold'
+	hello
+	call 1 exit '{"code":7}'
+	await refused 1 'status 7: second; out of \"luck\"; ?[1mbold'
+	run ! refused 1 first
+	await grep -q first err # and it is on ours as always
+}
+
+@test "a death is not answered before the client asks again" {
+	session -r --
+	hello
+	kill_server KILL
+	await asleep
+	sleep 0.5
+	asleep
+	[[ $(servers | wc -l) == 1 ]]
+}
+
+@test "what a dead server has left behind is gone before another starts" {
+	session -r -- stray child
+	hello
+	kill_server KILL
+	await asleep
+	ask 2
+	close_stdin
+	ended
+	nothing_left
+}
+
+@test "what the client says while a server dies reaches the next one, once and in order" {
+	local n
+	session -r -g 2 -- stray
+	hello
+	kill_server KILL
+	for ((n = 1; n <= 50; n++)); do
+		call "$n" echo '{"text":"turn '"$n"'"}'
+	done
+	for ((n = 1; n <= 50; n++)); do
+		await answered "$n"
+	done
+	# Each was answered, or refused because it had gone to the one that died; none twice.
+	[[ $(grep -o '"id":[0-9]*,' out | sort | uniq -d) == '' ]]
+	[[ $(grep -o '"turn [0-9]*"' log | sort | uniq -d) == '' ]]
+}
+
+@test "a line that a server leaves unfinished ends where it ends, and the next is whole" {
+	session -r --
+	hello
+	call 1 half '{"ms":60000}'
+	await grep -q '"res$' out
+	kill_server KILL
+	await refused 1 'killed by signal KILL'
+	ask 2
+	[[ $(tail -n 2 out | head -n 1) == '{"jsonrpc":"2.0","id":1,"error":'* ]]
+}
+
+@test "a long line that a server leaves unfinished is ended, and the next is whole" {
+	session -r -- later:hint
+	hello
+	call 1 cut '{"n":300000}'
+	await refused 1 'the server exited with status 1'
+	ask 2
+	(($(grep -c '^{.*}$' out) >= 3)) # answers to initialize and 2, and the error
+	[[ $(tail -n 1 out) == '{"jsonrpc":"2.0","id":2,'* ]]
+}
+
+@test "five deaths in a row end the session with the last status" {
+	local n
+	session -r --
+	hello
+	for n in 1 2 3 4; do
+		call "$n" exit '{"code":'"$n"'}'
+		await refused "$n" "status $n"
+	done
+	call 5 exit '{"code":5}'
+	ended
+	[[ $STATUS == 5 ]]
+	grep -F 'has died 5 times' err
+	nothing_left
+}
+
+@test "a server that has never spoken is not brought back" {
+	start -r -- sh -c 'exit 4'
+	ended
+	[[ $STATUS == 4 ]]
+	start -r -- ./no-such-command
+	ended
+	[[ $STATUS == 127 ]]
+	nothing_left
+}
+
+@test "a request of a dead server is taken back, and its answer reaches no other" {
+	session -r --
+	hello
+	call 1 ask '{"id":77,"method":"sampling/createMessage"}'
+	await answered 1
+	kill_server KILL
+	await told '"method":"notifications/cancelled","params":{"requestId":77'
+	say '{"jsonrpc":"2.0","id":77,"result":{"late":true}}'
+	ask 2
+	run ! grep -F late <<<"$(got_by "$SERVER")"
+}
+
+@test "SIGUSR1 has another server started now, and the client asks for its lists again" {
+	session -r --
+	hello
+	ask 1
+	local first=$SERVER
+	kill -USR1 "$SHIM"
+	await started 2
+	ask 2
+	[[ $SERVER != "$first" ]]
+	run ! alive "$first"
+}
+
+@test "without --restart SIGUSR1 is the server's" {
+	start -- bash -c 'trap "echo usr1; exit 3" USR1; echo ready; while sleep 0.1; do :; done'
+	await grep -q ready out
+	kill -USR1 "$SHIM"
+	ended
+	grep usr1 out
+	[[ $STATUS == 3 ]]
+}
+
+@test "SIGTERM while there is no server ends the session" {
+	session -r --
+	hello
+	kill_server KILL
+	await asleep
+	kill -TERM "$SHIM"
+	ended
+	[[ $STATUS == 143 ]]
+	nothing_left
+}
+
+@test "the end of input while there is no server ends the session with 0" {
+	session -r --
+	hello
+	kill_server KILL
+	await asleep
+	close_stdin
+	ended
+	[[ $STATUS == 0 ]]
+}
+
+@test "the client's death ends a session whose server is dead" {
+	session -r --
+	hello
+	kill_server KILL
+	await asleep
+	kill -KILL "$SHIM"
+	ended
+	nothing_left
+}
+
+@test "SIGKILL of the reaper ends a session with --restart, and leaves nothing" {
+	session -r -- stray child
+	hello
+	kill -KILL "$(reaper_pid)"
+	ended
+	[[ $STATUS == 125 ]]
+	nothing_left
+}
+
+@test "a server that closes its stdout and lives on is ended, and another takes its place" {
+	session -r -- later:hint
+	hello
+	call 1 close-stdout
+	await refused 1 'the server'
+	ask 2
+}
