@@ -49,7 +49,8 @@ test/bin/%: test/fixtures/%.c
 	$(COMPILE) -pthread -o $@ $<
 
 # The rooms that the messages pass, alone: what is linked with them knows nothing of sessions.
-ROOMS = src/talk/message.c src/base/json.c
+ROOMS = src/base/cache.c src/base/digest.c src/base/fd.c src/base/json.c src/base/say.c src/base/self.c src/base/text.c \
+	src/talk/answers.c src/talk/key.c src/talk/message.c src/talk/opening.c
 UNITS = $(patsubst test/unit/%.c,test/bin/unit/%,$(wildcard test/unit/*.c))
 test/bin/unit/%: test/unit/%.c $(ROOMS) $(ROOMS:.c=.h)
 	@mkdir -p test/bin/unit
@@ -118,9 +119,16 @@ test/bin/fuzz: test/fuzz/scanner.c $(ROOMS) $(ROOMS:.c=.h)
 	clang -std=gnu11 $(WARNINGS) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< \
 		$(ROOMS)
 
-check-scanner: test/bin/lines test/bin/fuzz
+test/bin/fuzz-answers: test/fuzz/answers.c $(ROOMS) $(ROOMS:.c=.h)
+	@mkdir -p test/bin
+	clang -std=gnu11 $(WARNINGS) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< \
+		$(ROOMS)
+
+check-scanner: test/bin/lines test/bin/fuzz test/bin/fuzz-answers
 	node test/fuzz/compare.mjs test/bin/lines $(MESSAGES) $(or $(SEED),1)
 	test/bin/fuzz -dict=test/fuzz/json.dict -max_total_time=$(SECONDS) -max_len=2000 \
+		-print_funcs=0 -verbosity=0 -print_final_stats=1 -artifact_prefix=test/bin/
+	test/bin/fuzz-answers -dict=test/fuzz/json.dict -max_total_time=$(SECONDS) -max_len=2000 \
 		-print_funcs=0 -verbosity=0 -print_final_stats=1 -artifact_prefix=test/bin/
 	test/fuzz/throughput test/bin/lines
 

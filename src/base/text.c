@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void add(struct text *t, const char *bytes, size_t n)
@@ -25,6 +26,20 @@ __attribute__((format(printf, 2, 3))) void addf(struct text *t, const char *form
 	va_end(args);
 	if (n > 0 && room > 0)
 		t->length += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+char *copy_behind(const char *prefix, const char *bytes, size_t n, size_t *size)
+{
+	size_t before = strlen(prefix);
+	char *to = malloc(before + n + 1);
+
+	if (!to)
+		return NULL;
+	memcpy(to, prefix, before);
+	memcpy(to + before, bytes, n);
+	*size = before + n;
+	to[*size] = '\0';
+	return to;
 }
 
 size_t utf8_length(const char *s, size_t n)

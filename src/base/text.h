@@ -19,6 +19,10 @@ __attribute__((format(printf, 2, 3))) void addf(struct text *t, const char *form
  * UTF-8, which JSON has to be. */
 void add_json(struct text *t, const char *s, size_t n);
 
+/* The N BYTES behind PREFIX, in memory to be freed, with a NUL behind their SIZE; NULL: there is
+ * none. */
+char *copy_behind(const char *prefix, const char *bytes, size_t n, size_t *size);
+
 /* The length of the UTF-8 character that the N bytes of S begin with; 0: none. */
 size_t utf8_length(const char *s, size_t n);
 

@@ -26,27 +26,21 @@ __attribute__((noreturn)) static void refuse(pid_t pid, const char *why, int sta
 }
 
 /*
+ * The pidfd of the session of PID, and its STATE.
+ *
  * No stranger is hit.  The pidfd is opened, and then PID is looked at: either it still is what the
  * pidfd holds, or that is dead, and its signals reach nobody.
  */
-static int hold(pid_t pid)
+static int hold(pid_t pid, const char **state)
 {
 	int fd = pidfd_open_of(pid);
 
-	/* EINVAL: a thread. */
-	if (fd < 0 && errno != ESRCH && errno != EINVAL)
+	if (fd < 0 && errno != ESRCH && errno != EINVAL) /* EINVAL: a thread */
 		fail("pidfd_open");
-	return fd;
-}
-
-/* The state of the session of PID. */
-static const char *state_of(pid_t pid)
-{
-	const char *state = state_of_session(pid);
-
-	if (!state)
+	*state = fd < 0 ? NULL : state_of_session(pid);
+	if (!*state)
 		refuse(pid, "no session; see mcp-reap --list", EXIT_NO_SESSION);
-	return state;
+	return fd;
 }
 
 static void send(pid_t pid, int fd, int sig)
@@ -57,9 +51,9 @@ static void send(pid_t pid, int fd, int sig)
 
 void stop_session(pid_t pid)
 {
-	int fd = hold(pid);
+	const char *state;
+	int fd = hold(pid, &state);
 
-	state_of(pid);
 	send(pid, fd, SIGTERM);    /* a reaper that is left alone is ending, and takes no notice */
 	pidfd_signal(fd, SIGCONT); /* a stopped job ends, too */
 	shut(&fd);
@@ -95,9 +89,10 @@ static bool takes_restart(pid_t pid)
 
 void restart_session(pid_t pid)
 {
-	int fd = hold(pid);
+	const char *state;
+	int fd = hold(pid, &state);
 
-	if (strcmp(state_of(pid), "ending") == 0)
+	if (strcmp(state, "ending") == 0)
 		refuse(pid, "it is ending", EXIT_OURS);
 	if (!takes_restart(pid))
 		refuse(pid, "it was started without --restart, or that cannot be told", EXIT_OURS);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* The requests that open a session, and what of them and their answers outlasts it. */
+#ifndef TALK_OPENING_H
+#define TALK_OPENING_H
+
+#include "message.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum opening {
+	OPEN_INITIALIZE,
+	OPEN_DISCOVER,
+	OPEN_TOOLS,
+	OPEN_PROMPTS,
+	OPEN_RESOURCES,
+	OPEN_TEMPLATES,
+	OPENINGS, /* none of them */
+};
+
+extern const char *const opening_methods[OPENINGS];
+
+/* Which one METHOD is. */
+enum opening opening_of_method(const char *method);
+
+/* Which one the request M is; one for a later page is none. */
+enum opening opening_of(const struct message *m);
+
+/*
+ * What of the params of the request M, whose text is LINE, has a say in its answer: all of their
+ * text but what of _meta is new for each request, its progress token and its trace.  The revision
+ * of 2026-07-28 has the client there.  Empty without params.  Returns memory to be freed, of SIZE
+ * bytes; NULL: there is none, or it is not clear.
+ */
+char *lasting_params(const struct message *m, const char *line, size_t *size);
+
+/*
+ * The member of the answer M to the opening O, whose text is LINE, that may be said again in
+ * another session: "result":... or "error":....  Not the first of many pages, whose cursor the next
+ * server does not know, and no error that may be gone by then.  Returns memory as above; NULL:
+ * none.
+ */
+char *lasting_member(enum opening o, const struct message *m, const char *line, size_t *size);
+
+#endif
