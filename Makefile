@@ -128,7 +128,7 @@ check-scanner: test/bin/lines test/bin/fuzz test/bin/fuzz-answers
 	node test/fuzz/compare.mjs test/bin/lines $(MESSAGES) $(or $(SEED),1)
 	test/bin/fuzz -dict=test/fuzz/json.dict -max_total_time=$(SECONDS) -max_len=2000 \
 		-print_funcs=0 -verbosity=0 -print_final_stats=1 -artifact_prefix=test/bin/
-	test/bin/fuzz-answers -dict=test/fuzz/json.dict -max_total_time=$(SECONDS) -max_len=2000 \
+	test/bin/fuzz-answers -dict=test/fuzz/answers.dict -max_total_time=$(SECONDS) -max_len=2000 \
 		-print_funcs=0 -verbosity=0 -print_final_stats=1 -artifact_prefix=test/bin/
 	test/fuzz/throughput test/bin/lines
 

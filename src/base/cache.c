@@ -53,8 +53,8 @@ static int open_directory(bool make)
 	if (make)
 		mkdir(path, 0700);
 	memcpy(path + n, DIRECTORY, sizeof DIRECTORY);
-	if (make)
-		mkdir(path, 0700);
+	if (make && mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -1;
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd >= 0 && (fstat(fd, &st) < 0 || !is_our_own(&st))) {
 		shut(&fd);

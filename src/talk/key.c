@@ -126,23 +126,20 @@ static bool find_program(const char *name, struct stat *st)
 /*
  * The environment has secrets, which are not ours to write down: a SHA-256 stands for it.  Nobody
  * knows two texts with the same one, so that to compare it is to compare all of the text.  It has
- * the words and the directory in it, too, as they are: what is no UTF-8 is not told apart in JSON.
+ * the words and the directory in it, too, as they are: what is no UTF-8 is not told apart in JSON,
+ * which has the number of words.
  */
 const char *add_key(struct text *t)
 {
 	char directory[PATH_MAX], hex[DIGEST_SIZE];
 	struct stat program;
 	struct digest d;
-	size_t words = 0;
 
 	if (!getcwd(directory, sizeof directory))
 		return "no-directory";
 	if (!find_program(*self.command, &program))
 		return "no-program";
 	begin_digest(&d);
-	while (self.command[words])
-		words++;
-	digest_bytes(&d, &words, sizeof words);
 	addf(t, "\"command\":[");
 	for (char **word = self.command; *word; word++) {
 		digest_word(&d, *word);

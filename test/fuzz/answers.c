@@ -37,6 +37,15 @@ static void read_line(struct message *m, const char *line, size_t n)
 	read_message(m, "\n", 1);
 }
 
+static void clean_up(void)
+{
+	unlink(file);
+	for (int i = 0; i < 2; i++) {
+		*strrchr(file, '/') = '\0';
+		rmdir(file);
+	}
+}
+
 /* Has one file written, and remembers its key. */
 static void begin(void)
 {
@@ -62,6 +71,7 @@ static void begin(void)
 		abort();
 	snprintf(file, sizeof file, "%s", g.gl_pathv[0]);
 	globfree(&g);
+	atexit(clean_up);
 	FILE *f = fopen(file, "r");
 	if (!f || !fgets(key, sizeof key, f))
 		abort();

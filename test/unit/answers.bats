@@ -466,6 +466,38 @@ answered() {
 	[[ $i == kept && $large == *jsonl ]]
 }
 
+@test "whatever call fails while a file is written, the old one stays, and nothing half is left" {
+	local deny=$BATS_TEST_DIRNAME/../bin/deny calls large
+	large="{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tools\":[\"$(printf '%030000d' 0)\"]}}"
+	keeps
+	for calls in fsync=ENOSPC 'renameat=ENOSPC renameat2=ENOSPC'; do
+		# shellcheck disable=SC2086
+		"$deny" $calls -- true || skip "no seccomp here"
+		# shellcheck disable=SC2086
+		run -0 "$deny" $calls -- "$ANSWERS" open "$INIT" expect "$TOOLS" hear "${LISTED/x/y}" save -- "${COMMAND[@]}"
+		[[ ${lines[-1]} == 'No space left on device' ]]
+		said
+		(($(ls -A cache/mcp-reap | wc -l) == 1))
+	done
+	run -0 bash -c 'trap "" XFSZ; ulimit -f 8; exec "$@"' - "$ANSWERS" open "$INIT" expect "$TOOLS" hear "$large" save -- "${COMMAND[@]}"
+	[[ ${lines[-1]} == 'File too large' ]]
+	said
+	(($(ls -A cache/mcp-reap | wc -l) == 1))
+}
+
+@test "where there is room for no directory or no file, that is said" {
+	((EUID == 0)) || skip "only root can mount"
+	local inodes said=()
+	mkdir cache
+	for inodes in 1 2; do
+		mount -t tmpfs -o nr_inodes=$inodes none cache || skip "no mount here"
+		with open "$INIT" expect "$INIT" hear "$INITIALIZED" save
+		said+=("${lines[-1]}")
+		umount cache
+	done
+	[[ ${said[*]} == 'No space left on device No space left on device' ]]
+}
+
 @test "an answer that finds no room in four megabytes is not kept, and the others are" {
 	{
 		printf '%s' '{"jsonrpc":"2.0","id":1,"result":{"tools":["'
