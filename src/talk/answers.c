@@ -282,11 +282,11 @@ static const char *make_key(enum opening o, const char *params, size_t size)
 	return NULL;
 }
 
-const char *open_answers(const struct message *m, const char *line)
+const char *open_answers(const struct message *m, const char *line, size_t n)
 {
 	enum opening o = opening_of(m);
 	size_t size;
-	char *params = o == OPENINGS ? NULL : lasting_params(m, line, &size);
+	char *params = o == OPENINGS ? NULL : lasting_params(m, line, n, &size);
 
 	if (!params)
 		return "other-opening";
@@ -333,15 +333,16 @@ void close_answers(void)
 
 /* ---- The session. */
 
-const char *find_answer(const struct message *m, const char *line, size_t *size)
+const char *find_answer(const struct message *m, const char *line, size_t n, size_t *size)
 {
 	enum opening o = opening_of(m);
-	size_t n;
-	char *params = !answers.key || o == OPENINGS ? NULL : lasting_params(m, line, &n);
+	size_t params_size;
+	char *params =
+		!answers.key || o == OPENINGS ? NULL : lasting_params(m, line, n, &params_size);
 
 	if (!params)
 		return NULL;
-	struct answer *a = find_kept(o, params, n);
+	struct answer *a = find_kept(o, params, params_size);
 	free(params);
 	if (o == OPEN_INITIALIZE)
 		answers.initialize = a ? THE_SAME : ANOTHER;
@@ -367,7 +368,7 @@ bool next_told(size_t *at, struct told *t)
 	return false;
 }
 
-void expect_answer(const struct message *m, const char *line)
+void expect_answer(const struct message *m, const char *line, size_t n)
 {
 	struct answer a = {.opening = opening_of(m), .id = m->id};
 
@@ -376,7 +377,7 @@ void expect_answer(const struct message *m, const char *line)
 	for (size_t i = answers.nasked; i-- > 0;) /* an id that is used again */
 		if (same_id(&answers.asked[i].id, &m->id))
 			remove_from(answers.asked, &answers.nasked, i);
-	a.params = lasting_params(m, line, &a.params_size);
+	a.params = lasting_params(m, line, n, &a.params_size);
 	if (a.opening == OPEN_INITIALIZE &&
 	    !(a.params && find_kept(OPEN_INITIALIZE, a.params, a.params_size))) {
 		answers.initialize = ANOTHER;
@@ -387,6 +388,11 @@ void expect_answer(const struct message *m, const char *line)
 	if (answers.nasked == ASKED_MAX) /* it was cancelled, or never answered */
 		remove_from(answers.asked, &answers.nasked, 0);
 	answers.asked[answers.nasked++] = a;
+}
+
+bool expects_answers(void)
+{
+	return answers.nasked > 0;
 }
 
 /* Keeps A, which was asked for and has been answered with what is its member now.  Returns whether
@@ -410,7 +416,7 @@ static bool keep_heard(struct answer *a)
 	return same;
 }
 
-enum heard hear_answer(const struct message *m, const char *line)
+enum heard hear_answer(const struct message *m, const char *line, size_t n)
 {
 	size_t i = 0;
 
@@ -423,7 +429,7 @@ enum heard hear_answer(const struct message *m, const char *line)
 	struct answer a = answers.asked[i];
 	answers.asked[i].params = NULL; /* A has them */
 	remove_from(answers.asked, &answers.nasked, i);
-	a.member = lasting_member(a.opening, m, line, &a.member_size);
+	a.member = lasting_member(a.opening, m, line, n, &a.member_size);
 	if (!a.member) {
 		struct answer *old = find_kept(a.opening, a.params, a.params_size);
 		free(a.params);

@@ -8,6 +8,8 @@
  * params that it was asked for with.  Nothing of a call is ever kept.  Whatever is odd about a
  * file: it is as if there were none, and the server is started as ever.
  *
+ * Messages come as M, with the first N bytes of their LINE: what is not all there is not kept.
+ *
  * Until open_answers nothing takes memory, and all the others find nothing and do nothing.
  */
 #ifndef TALK_ANSWERS_H
@@ -19,18 +21,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Looks for what is kept for the client's first request that opens a session: M, whose text is
- * LINE. Once a session.  Returns NULL if there is something, or why there is nothing. */
-const char *open_answers(const struct message *m, const char *line);
+/* Looks for what is kept for the client's first request that opens a session.  Once a session.
+ * Returns NULL if there is something, or why there is nothing. */
+const char *open_answers(const struct message *m, const char *line, size_t n);
 
-/* What to answer the client's request M of LINE with: "result":... or "error":..., of SIZE bytes,
- * to stand behind an id.  NULL: that is not kept, or M opens nothing.  It is there until the next
- * call here that is not this one. */
-const char *find_answer(const struct message *m, const char *line, size_t *size);
+/* What to answer the client's request with: "result":... or "error":..., of SIZE bytes, to stand
+ * behind an id.  NULL: that is not kept, or M opens nothing.  It is there until the next call here
+ * that is not this one. */
+const char *find_answer(const struct message *m, const char *line, size_t n, size_t *size);
 
-/* The request M of LINE is on its way to a server that runs, the client's or our own: its answer is
- * to be kept. */
-void expect_answer(const struct message *m, const char *line);
+/* The request is on its way to a server that runs, the client's or our own: its answer is to be
+ * kept. */
+void expect_answer(const struct message *m, const char *line, size_t n);
+
+/* Whether there are any that have no answer yet. */
+bool expects_answers(void);
 
 enum heard {
 	NOT_EXPECTED, /* or nothing to keep, and nothing was */
@@ -38,8 +43,8 @@ enum heard {
 	NOT_AS_KEPT, /* or not kept at all; it is now, if it may be */
 };
 
-/* The server has answered M, whose text is LINE. */
-enum heard hear_answer(const struct message *m, const char *line);
+/* The server has said M. */
+enum heard hear_answer(const struct message *m, const char *line, size_t n);
 
 /* A server has said M, a notification: if that is a list_changed, the lists of its kind are not
  * kept any more, nor are answers to what was asked for before it. */

@@ -139,7 +139,7 @@ static bool cut(char *text, size_t *size, const char *key, size_t start, size_t 
 	return true;
 }
 
-char *lasting_params(const struct message *m, const char *line, size_t *size)
+char *lasting_params(const struct message *m, const char *line, size_t n, size_t *size)
 {
 	static const struct json_listener listener = {meet_param, note_cut, enter_params, leave};
 	const struct span *at = &m->params_at;
@@ -148,6 +148,8 @@ char *lasting_params(const struct message *m, const char *line, size_t *size)
 
 	if (!has_member(m, PARAMS))
 		return copy_behind("", "", 0, size);
+	if (at->end > n)
+		return NULL;
 	char *text = copy_behind("", line + at->start, (size_t)(at->end - at->start), size);
 	if (!text)
 		return NULL;
@@ -200,21 +202,22 @@ static bool has_next_page(const char *result, size_t size)
 	return !json_end(&j) || found;
 }
 
-char *lasting_member(enum opening o, const struct message *m, const char *line, size_t *size)
+char *lasting_member(enum opening o, const struct message *m, const char *line, size_t n,
+		     size_t *size)
 {
 	const struct span *at = is_error(m) ? &m->error_at : &m->result_at;
-	size_t n = (size_t)(at->end - at->start);
 
-	if (!is_clear(m) || !is_answer(m) || line[at->start] != '{')
+	if (!is_clear(m) || !is_answer(m) || at->end > n || line[at->start] != '{')
 		return NULL;
+	line += at->start;
+	n = (size_t)(at->end - at->start);
 	/* Servers of old have many ways to say that they know nothing of server/discover. */
 	if (is_error(m))
 		return o == OPEN_DISCOVER || (o != OPEN_INITIALIZE && is_set(m, ERROR_CODE) &&
 					      m->error_code == METHOD_NOT_FOUND)
-			       ? copy_behind("\"error\":", line + at->start, n, size)
+			       ? copy_behind("\"error\":", line, n, size)
 			       : NULL;
-	if ((*m->result_type && strcmp(m->result_type, "complete") != 0) ||
-	    has_next_page(line + at->start, n))
+	if ((*m->result_type && strcmp(m->result_type, "complete") != 0) || has_next_page(line, n))
 		return NULL;
-	return copy_behind("\"result\":", line + at->start, n, size);
+	return copy_behind("\"result\":", line, n, size);
 }

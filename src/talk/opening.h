@@ -27,19 +27,20 @@ enum opening opening_of_method(const char *method);
 enum opening opening_of(const struct message *m);
 
 /*
- * What of the params of the request M, whose text is LINE, has a say in its answer: all of their
- * text but what of _meta is new for each request, its progress token and its trace.  The revision
- * of 2026-07-28 has the client there.  Empty without params.  Returns memory to be freed, of SIZE
- * bytes; NULL: there is none, or it is not clear.
+ * What of the params of the request M, of whose text LINE has the first N bytes, has a say in its
+ * answer: all of their text but what of _meta is new for each request, its progress token and its
+ * trace.  The revision of 2026-07-28 has the client there.  Empty without params.  Returns memory
+ * to be freed, of SIZE bytes; NULL: there is none, it is not clear, or not all of it is there.
  */
-char *lasting_params(const struct message *m, const char *line, size_t *size);
+char *lasting_params(const struct message *m, const char *line, size_t n, size_t *size);
 
 /*
- * The member of the answer M to the opening O, whose text is LINE, that may be said again in
- * another session: "result":... or "error":....  Not the first of many pages, whose cursor the next
- * server does not know, and no error that may be gone by then.  Returns memory as above; NULL:
- * none.
+ * The member of the answer M to the opening O, of whose text LINE has the first N bytes, that may
+ * be said again in another session: "result":... or "error":....  Not the first of many pages,
+ * whose cursor the next server does not know, and no error that may be gone by then.  Returns
+ * memory as above; NULL: none.
  */
-char *lasting_member(enum opening o, const struct message *m, const char *line, size_t *size);
+char *lasting_member(enum opening o, const struct message *m, const char *line, size_t n,
+		     size_t *size);
 
 #endif

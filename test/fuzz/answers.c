@@ -59,10 +59,10 @@ static void begin(void)
 		abort();
 	setenv("XDG_CACHE_HOME", directory, 1);
 	read_line(&m, requests[0], strlen(requests[0]));
-	open_answers(&m, requests[0]);
-	expect_answer(&m, requests[0]);
+	open_answers(&m, requests[0], strlen(requests[0]));
+	expect_answer(&m, requests[0], strlen(requests[0]));
 	read_line(&m, "{\"id\":1,\"result\":{}}", 20);
-	hear_answer(&m, "{\"id\":1,\"result\":{}}");
+	hear_answer(&m, "{\"id\":1,\"result\":{}}", 20);
 	if (save_answers())
 		abort();
 	close_answers();
@@ -86,11 +86,11 @@ static size_t find_all(char found[FOUND_MAX], bool *any)
 	size_t length = 0;
 
 	read_line(&m, requests[0], strlen(requests[0]));
-	*any = !open_answers(&m, requests[0]);
+	*any = !open_answers(&m, requests[0], strlen(requests[0]));
 	for (size_t i = 0; i < REQUESTS; i++) {
 		size_t size;
 		read_line(&m, requests[i], strlen(requests[i]));
-		const char *member = find_answer(&m, requests[i], &size);
+		const char *member = find_answer(&m, requests[i], strlen(requests[i]), &size);
 		if (member && length + size + 1 < FOUND_MAX) {
 			memcpy(found + length, member, size);
 			length += size;
@@ -146,13 +146,13 @@ static void check_params(const uint8_t *data, size_t size)
 	line[(size_t)n + size] = '}';
 	read_line(&m, line, (size_t)n + size + 1);
 	if (opening_of(&m) == OPEN_TOOLS && !memchr(data, '\n', size)) {
-		char *params = lasting_params(&m, line, &left);
+		char *params = lasting_params(&m, line, (size_t)n + size + 1, &left);
 		if (params) {
 			n = sprintf(text, "{\"id\":1,\"method\":\"tools/list\",\"params\":");
 			memcpy(text + n, params, left);
 			text[(size_t)n + left] = '}';
 			read_line(&again, text, (size_t)n + left + 1);
-			char *same = again.json ? lasting_params(&again, text, &twice) : NULL;
+			char *same = again.json ? lasting_params(&again, text, (size_t)n + left + 1, &twice) : NULL;
 			if (!same || twice != left || memcmp(same, params, left) != 0)
 				abort();
 			free(same);
@@ -178,9 +178,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (any) { /* has it written, by something that is not as it was */
 		const char *request = "{\"id\":1,\"method\":\"tools/list\",\"params\":{\"new\":1}}";
 		read_line(&m, request, strlen(request));
-		expect_answer(&m, request);
+		expect_answer(&m, request, strlen(request));
 		read_line(&m, "{\"id\":1,\"result\":{}}", 20);
-		hear_answer(&m, "{\"id\":1,\"result\":{}}");
+		hear_answer(&m, "{\"id\":1,\"result\":{}}", 20);
 		if (save_answers())
 			abort();
 		close_answers();

@@ -246,6 +246,19 @@ answered() {
 	[[ ${lines[2]} == - ]]
 }
 
+@test "an answer of which only a part is there is not kept" {
+	with open "$INIT" expect "$INIT" part "$INITIALIZED" expect "$INIT" hear "$INITIALIZED" save
+	[[ $output == $'none\nnot expected\nnot as kept\nok' ]]
+}
+
+@test "lists without an initialize are found without one, and not behind one" {
+	with open "$TOOLS" expect "$TOOLS" hear "$LISTED" save
+	with open "$TOOLS" find "$TOOLS"
+	[[ ${lines[1]} == '"result":{"tools":["x"]}' ]]
+	with open "$TOOLS" find "$INIT" find "$TOOLS"
+	[[ ${lines[1]} == - && ${lines[2]} == - ]]
+}
+
 @test "only what was asked for is kept, once" {
 	with open "$INIT" hear "$INITIALIZED" expect "$INIT" hear "${INITIALIZED/'"id":0'/'"id":1'}" hear "$INITIALIZED" hear "$INITIALIZED"
 	[[ $output == $'none\nnot expected\nnot expected\nnot as kept\nnot expected' ]]

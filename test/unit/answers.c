@@ -4,7 +4,7 @@
  *	answers WORD... -- COMMAND...
  *	answers digest			of stdin
  *
- * The words are open LINE, find LINE, expect LINE, hear LINE, changed LINE, told, save and close, LINE a message, as
+ * The words are open LINE, find LINE, expect LINE, hear LINE, part LINE, changed LINE, told, save and close, LINE a message, as
  * src/talk/answers.h has them for a server that is COMMAND. Each says a line, of what has come of it.
  */
 #include "../../src/base/digest.h"
@@ -74,14 +74,16 @@ int main(int argc, char **argv)
 			size_t size = 0;
 			read_line(&m, *word);
 			if (strcmp(what, "open") == 0) {
-				print_why(open_answers(&m, *word));
+				print_why(open_answers(&m, *word, strlen(*word)));
 			} else if (strcmp(what, "find") == 0) {
-				const char *found = find_answer(&m, *word, &size);
+				const char *found = find_answer(&m, *word, strlen(*word), &size);
 				printf("%.*s\n", found ? (int)size : 1, found ? found : "-");
 			} else if (strcmp(what, "expect") == 0) {
-				expect_answer(&m, *word);
+				expect_answer(&m, *word, strlen(*word));
 			} else if (strcmp(what, "hear") == 0) {
-				puts(heard[hear_answer(&m, *word)]);
+				puts(heard[hear_answer(&m, *word, strlen(*word))]);
+			} else if (strcmp(what, "part") == 0) { /* its end is not there */
+				puts(heard[hear_answer(&m, *word, strlen(*word) - 9)]);
 			} else if (strcmp(what, "changed") == 0) {
 				drop_changed(&m);
 			}
