@@ -52,6 +52,7 @@
 #include "src/session/list.h"
 #include "src/session/order.h"
 #include "src/session/restart.h"
+#include "src/session/restore.h"
 #include "src/session/server.h"
 #include "src/session/shim.h"
 #include "src/session/signals.h"
@@ -60,6 +61,7 @@
 #include "src/sight/event.h"
 #include "src/sight/stats.h"
 #include "src/sight/trace.h"
+#include "src/talk/recall.h"
 #include "src/talk/talk.h"
 #include "src/tree/tree.h"
 
@@ -146,10 +148,32 @@ __attribute__((noreturn)) static void act(void)
 	exit(0);
 }
 
+/* CLIENT is its pidfd. */
+static void begin_server(struct session *s, int client)
+{
+	const char *failed = NULL;
+
+	if (opt.lazy) {
+		shut(&client);
+		begin_asleep(s);
+	} else {
+		failed = start_server(s, client);
+	}
+	if (failed)
+		fail(failed);
+}
+
 int main(int argc, char **argv)
 {
 	struct session s = {
-		.status = EXIT_OURS, .control = -1, .exit = -1, .err.in.fd = -1, .err.out.fd = -1};
+		.status = EXIT_OURS,
+		.control = -1,
+		.exit = -1,
+		.in.out.fd = -1,
+		.out.in.fd = -1,
+		.err.in.fd = -1,
+		.err.out.fd = -1,
+	};
 
 	self.start = now();
 	self.command = parse_options(argc, argv);
@@ -172,9 +196,7 @@ int main(int argc, char **argv)
 	s.in.in.fd = STDIN_FILENO;
 	s.out.out.fd = STDOUT_FILENO;
 	begin_terminal();
-	const char *failed = start_server(&s, client);
-	if (failed)
-		fail(failed);
+	begin_server(&s, client);
 	close_the_rest(&s);
 	take_stdio(&s);
 	relay_session(&s);
@@ -184,6 +206,7 @@ int main(int argc, char **argv)
 	end_lines(&s.from_stderr);
 	say_loss(&s.out);
 	say_loss(&s.err);
+	finish_saving();
 	event("done status=%d seconds=%.3f", final_status(&s), (double)(now() - self.start) / 1000);
 	say_stats(final_status(&s));
 	leave(&s);

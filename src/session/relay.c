@@ -123,7 +123,7 @@ static void note_first_message(struct session *s)
 		tell(s, CONTROL_FIRST_MESSAGE);
 	s->spoke = now();
 	if (!s->first_start)
-		s->first_start = now() - self.start;
+		s->first_start = now() - s->started + 1;
 	if (!s->from_server.judge && !s->from_server.noise_aside && !s->from_server.traffic &&
 	    !is_tracing())
 		pass_unseen(&s->out);

@@ -96,7 +96,7 @@ static void keep_words(struct lines *s)
 
 void keep_last_words(struct lines *errors)
 {
-	keep_parts(errors);
+	keep_parts(errors, PART_MAX);
 	listen_to(errors, keep_words);
 }
 

@@ -5,8 +5,10 @@
 #include "../base/clock.h"
 #include "../base/fd.h"
 #include "../base/say.h"
+#include "../base/self.h"
 #include "../sight/event.h"
 #include "../sight/trace.h"
+#include "../talk/recall.h"
 #include "../talk/talk.h"
 #include "../tree/program.h"
 #include "../tree/tree.h"
@@ -38,6 +40,8 @@ static void replay(struct session *s, enum kept_line which)
 	const char *line = line_to_replay(which, &size);
 
 	put_in(&s->in, line, size);
+	if (which == INITIALIZE)
+		expect_replayed(line, size);
 	if (size > 0 && is_tracing())
 		trace_message("client", line, size - 1, true, "replayed");
 }
@@ -51,10 +55,11 @@ static void go_on(struct session *s)
 	release_later(&s->in);
 	s->put_off = 0;
 	double seconds = (double)(now() - s->called) / 1000;
+	const char *what = s->first_start ? "idle-start" : "lazy-start";
 	if (noted_program())
-		event("idle-start seconds=%.3f program=%s", seconds, quoted(noted_program()));
+		event("%s seconds=%.3f program=%s", what, seconds, quoted(noted_program()));
 	else
-		event("idle-start seconds=%.3f", seconds);
+		event("%s seconds=%.3f", what, seconds);
 	s->called = 0;
 	if (s->input_ended)
 		s->input_ended = now(); /* it can read that only now */
@@ -66,6 +71,7 @@ static void finish_handshake(struct session *s)
 {
 	for (int line = INITIALIZED; line < KEPT_LINES; line++)
 		replay(s, (enum kept_line)line);
+	check_lists();
 	s->replayed = true;
 	s->deadline = now() + QUESTIONS_MAX;
 	pump_input(s);
@@ -120,6 +126,26 @@ void fail_restoring(struct session *s, const char *why)
 	take_down(s, FAILED);
 }
 
+/* Where no server has run, there is none that may be away for a moment only: without us the client
+ * would have been told at once. */
+static bool has_never_run(const struct session *s)
+{
+	return !s->first_start;
+}
+
+/* The server is not the one that the client has been told of, and there has been no other. */
+static void end_mistaken(struct session *s, const char *why)
+{
+	char text[WHY_MAX];
+
+	snprintf(text, sizeof text, "the server is not what it was last time: %s", why);
+	complain("lazy: %s", text);
+	say_reason(s, "server-changed", "");
+	refuse_calls(text);
+	pass_ours(s);
+	end(s);
+}
+
 /* No server can be had: what waits for one is answered. */
 static void give_up(struct session *s)
 {
@@ -152,12 +178,9 @@ static bool part_from_server(struct session *s)
 	return true;
 }
 
-void fall_asleep(struct session *s)
+/* There is no server. */
+static void sleep_on(struct session *s)
 {
-	if (s->forced || s->relay_failed || s->out.out.fd < 0 || !part_from_server(s))
-		return;
-	begin_lines(&s->from_server);
-	begin_lines(&s->from_stderr);
 	set_phase(s->called ? RETURNING : UNSERVED);
 	prctl(PR_SET_NAME, NAME_IDLE);
 	s->server = STOPPED;
@@ -165,6 +188,22 @@ void fall_asleep(struct session *s)
 	s->in.held = false; /* the end of input comes behind what was said before it */
 	s->status = s->killed_by = 0;
 	s->over = 0;
+}
+
+void begin_asleep(struct session *s)
+{
+	event("start shim=%d client=%d command=%s", (int)self.shim, (int)client_pid(),
+	      quoted(*self.command));
+	sleep_on(s);
+}
+
+void fall_asleep(struct session *s)
+{
+	if (s->forced || s->relay_failed || s->out.out.fd < 0 || !part_from_server(s))
+		return;
+	begin_lines(&s->from_server);
+	begin_lines(&s->from_stderr);
+	sleep_on(s);
 	if (s->in.buffer)
 		pump_input(s); /* what had been read before */
 	/* One process is left, and shall be small. */
@@ -183,7 +222,7 @@ void go_on_restoring(struct session *s)
 			s->wait = 0;
 			s->retry = s->not_before;
 		}
-		if (s->retry > s->called + TRYING_MAX)
+		if (s->retry > s->called + TRYING_MAX || (s->retry && has_never_run(s)))
 			give_up(s);
 		else if (now() >= s->retry)
 			try_server(s);
@@ -194,7 +233,9 @@ void go_on_restoring(struct session *s)
 		return;
 	if (!s->replayed && is_answered(&why) && !why)
 		finish_handshake(s);
-	if (why)
+	if (why && has_never_run(s))
+		end_mistaken(s, why);
+	else if (why)
 		fail_restoring(s, why);
 	else if (s->replayed && !s->settled && has_asked())
 		settle_down(s);

@@ -13,6 +13,9 @@ void go_on_restoring(struct session *s);
  * end has overtaken that. */
 void fall_asleep(struct session *s);
 
+/* --lazy: begins the session without a server. */
+void begin_asleep(struct session *s);
+
 /* When that is due without an event; 0: no matter. */
 int64_t restoring_due(const struct session *s);
 

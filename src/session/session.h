@@ -3,7 +3,6 @@
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
 
-#include "../base/options.h"
 #include "../talk/lane.h"
 #include "../talk/lines.h"
 
@@ -32,6 +31,7 @@ struct session {
 	int killed_by; /* the signal that the server, or a stopped one's session, died of; 0: none
 			*/
 	bool server_spoke;
+	bool outlived;   /* it is for the shim to say whether the session ends with it */
 	int64_t started; /* when */
 	int64_t spoke;   /* when a whole message came first; 0: not yet */
 
@@ -62,11 +62,5 @@ struct session {
 	char failure[WHY_MAX]; /* why the last try failed */
 	int64_t memory;        /* KiB of the tree, before it was stopped */
 };
-
-/* Whether the session goes on, if this server exits by itself. */
-static inline bool is_outlived(const struct session *s)
-{
-	return s->called > 0 || opt.restart;
-}
 
 #endif

@@ -9,6 +9,7 @@
 #include "../base/self.h"
 #include "../sight/event.h"
 #include "../talk/lane.h"
+#include "../talk/recall.h"
 #include "../tree/tree.h"
 #include "client.h"
 #include "ending.h"
@@ -47,7 +48,7 @@ static void say_reaper(const struct session *s, int status)
 	if (!WIFEXITED(status) || WEXITSTATUS(status) == EXIT_OURS)
 		say_reason(s, "reaper-died", "");
 	else
-		say_reason(s, is_outlived(s) ? "server-exited" : "reaper-signalled", "");
+		say_reason(s, s->outlived ? "server-exited" : "reaper-signalled", "");
 }
 
 static void fail_by_exit(struct session *s)
@@ -113,7 +114,7 @@ static bool collect_child(struct session *s, bool *inherited_died)
 		kill(pid, SIGCONT);
 	} else if (pid == s->reaper) {
 		lose_reaper(s, status);
-	} else if (!WIFSTOPPED(status)) {
+	} else if (!WIFSTOPPED(status) && !has_saved(pid, status)) {
 		forget_inherited(pid);
 		*inherited_died = true;
 	}
@@ -190,8 +191,8 @@ static int session_timeout(const struct session *s)
 		return until(s->progress + STUCK_MAX);
 	if (s->input_ended && !s->over)
 		return s->unread_poll;
-	int64_t due = s->server == UP ? when_idle(s) : restoring_due(s);
-	int timeout = due > 0 ? until(due) : -1;
+	int64_t due = s->server == UP ? when_idle(s) : restoring_due(s), saving = saving_due();
+	int timeout = sooner(due > 0 ? until(due) : -1, saving > 0 ? until(saving) : -1);
 
 	return sooner(timeout, has_memory_to_give_back() ? MOMENT : -1);
 }
@@ -304,6 +305,9 @@ void relay_session(struct session *s)
 
 		if (s->input_ended && !s->over)
 			await_reading(s);
+		int64_t saving = saving_due();
+		if (saving > 0 && now() >= saving)
+			save_opening();
 		int64_t idle = when_idle(s);
 		if (idle > 0 && now() >= idle)
 			stop_if_idle(s);

@@ -4,6 +4,7 @@
 
 #include "../base/clock.h"
 #include "../base/fd.h"
+#include "../base/options.h"
 #include "../base/say.h"
 #include "../base/self.h"
 #include "../sight/event.h"
@@ -22,6 +23,7 @@ const char *start_server(struct session *s, int client)
 	const char *failed = make_pipes(&pipes);
 
 	if (!failed) {
+		s->outlived = s->called || opt.restart;
 		s->reaper = fork_process();
 		if (s->reaper < 0)
 			failed = "fork";
@@ -36,7 +38,7 @@ const char *start_server(struct session *s, int client)
 		return failed;
 	}
 	if (s->reaper == 0)
-		be_reaper(&pipes, s->signals, client, is_outlived(s));
+		be_reaper(&pipes, s->signals, client, s->outlived);
 	event("start shim=%d reaper=%d client=%d command=%s", (int)self.shim, (int)s->reaper,
 	      (int)client_pid(), quoted(*self.command));
 

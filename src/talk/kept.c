@@ -19,7 +19,7 @@ struct introduction {
 	bool given;
 	char version[NAME_SIZE]; /* of the protocol */
 	uint64_t declared;       /* members, by bits */
-	uint64_t hash;           /* of capabilities and serverInfo, as they are written */
+	uint64_t hash; /* of capabilities and serverInfo, as they are written; 0: unknown */
 };
 
 /* Pages that are not used cost nothing. */
@@ -178,13 +178,15 @@ static uint64_t hash_on(uint64_t hash, const char *bytes, size_t n)
 
 static uint64_t hash_span(uint64_t hash, const char *line, struct span at)
 {
-	return line ? hash_on(hash, line + at.start, (size_t)(at.end - at.start)) : hash;
+	return line ? hash_on(hash, line + at.start, (size_t)(at.end - at.start)) : 0;
 }
 
 /* What the answer to initialize says.  LINE is NULL where there is too much of it. */
 static struct introduction read_introduction(const struct message *m, const char *line)
 {
-	struct introduction i = {.given = true, .declared = m->set, .hash = 14695981039346656037U};
+	struct introduction i = {.given = true, .declared = m->set};
+
+	i.hash = line ? 14695981039346656037U : 0;
 
 	memcpy(i.version, m->version, sizeof i.version);
 	if (has_member(m, CAPABILITIES))
@@ -227,7 +229,31 @@ bool is_answered(const char **why)
 
 bool is_another(void)
 {
-	return has_handshake() && kept.latest.hash != kept.client.hash;
+	return has_handshake() && kept.latest.hash && kept.client.hash &&
+	       kept.latest.hash != kept.client.hash;
+}
+
+bool has_begun_with_handshake(void)
+{
+	return kept.client.given;
+}
+
+void note_discovery(const struct message *m)
+{
+	if (!kept.client.given)
+		kept.client.declared = m->set;
+}
+
+uint64_t declared_members(void)
+{
+	return kept.client.declared;
+}
+
+const struct id *next_listener(int *at)
+{
+	while (*at <= LISTEN_LAST && kept.size[*at] == 0)
+		++*at;
+	return *at <= LISTEN_LAST ? &kept.id[(*at)++] : NULL;
 }
 
 bool has_declared(enum member capability)

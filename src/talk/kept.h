@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The client's lines that are kept, in the order of their replay. */
 enum kept_line {
@@ -67,8 +68,21 @@ bool is_answered(const char **why);
 /* Whether the new server says of itself what the one before did not. */
 bool is_another(void);
 
-/* What the server has declared to the client. */
+/* Whether the client's session has begun with one. */
+bool has_begun_with_handshake(void);
+
+/* The answer M to server/discover, of the revision without a handshake, says what the server can.
+ */
+void note_discovery(const struct message *m);
+
+/* What the server has declared to the client, by bits; 0: nothing yet. */
+uint64_t declared_members(void);
+
 bool has_declared(enum member capability);
+
+/* The next request of the client for changes of lists alone behind *AT, which is LISTEN at first;
+ * NULL: there are no more. */
+const struct id *next_listener(int *at);
 
 /* The client's answer about its roots, M, which is LINE of SIZE bytes.  What is too long is not
  * kept. */

@@ -7,10 +7,17 @@
 #include <string.h>
 #include <sys/mman.h>
 
-void keep_parts(struct lines *s)
+/* Called before the first line comes. */
+void keep_parts(struct lines *s, size_t size)
 {
-	if (!s->part)
-		s->part = map_memory(PART_MAX, MAP_PRIVATE);
+	if (s->part && s->part_max < size) {
+		munmap(s->part, s->part_max);
+		s->part = NULL;
+	}
+	if (s->part)
+		return;
+	s->part = map_memory(size, MAP_PRIVATE);
+	s->part_max = size;
 }
 
 void listen_to(struct lines *s, void (*listener)(struct lines *))
@@ -39,7 +46,7 @@ void watch_lines(struct lines *s, const char *from, struct traffic *traffic)
 	s->from = from;
 	s->traffic = traffic;
 	if (is_tracing()) {
-		keep_parts(s);
+		keep_parts(s, PART_MAX);
 		listen_to(s, trace_line);
 	}
 }
@@ -66,10 +73,11 @@ bool are_watched(const struct lines *s)
 /* Adds the N BYTES of a line that is not over, or was not. */
 static void add_part(struct lines *s, const char *bytes, size_t n)
 {
-	size_t kept = s->size < PART_MAX ? s->size : PART_MAX;
+	size_t kept = s->size < s->part_max ? s->size : s->part_max;
+	size_t room = s->part_max - kept;
 
 	if (s->part)
-		memcpy(s->part + kept, bytes, n < PART_MAX - kept ? n : PART_MAX - kept);
+		memcpy(s->part + kept, bytes, n < room ? n : room);
 	s->size += n;
 }
 
@@ -93,7 +101,7 @@ static void tell_listeners(struct lines *s)
 	for (size_t i = 0; i < LISTENERS_MAX && s->listeners[i]; i++)
 		s->listeners[i](s);
 	if (s->part && s->size > large)
-		give_back(s->part, PART_MAX);
+		give_back(s->part, s->part_max);
 	s->size = 0;
 }
 

@@ -19,7 +19,8 @@ struct lines {
 	struct message message;  /* the line that we are in, or that is just over */
 	const char *from;        /* whose they are */
 	struct traffic *traffic; /* NULL: not counted */
-	char *part;              /* PART_MAX bytes, for a line that is not over; NULL: not kept */
+	char *part;              /* for a line that is not over; NULL: not kept */
+	size_t part_max;         /* bytes of it */
 	size_t size;             /* of such a line, which may be larger */
 	enum route route;        /* of the line, as far as it is known */
 	bool text;               /* no messages, whatever they look like */
@@ -28,7 +29,7 @@ struct lines {
 	bool whole;              /* half a line at the end goes nowhere */
 	bool ended;              /* so is the line that is just over, without an end of its own */
 
-	/* The line that is over, of LINE_SIZE bytes, of which the first PART_MAX at least are
+	/* The line that is over, of LINE_SIZE bytes, of which the first part_max at least are
 	 * there, if parts are kept. */
 	const char *line;
 	size_t line_size;
@@ -52,8 +53,8 @@ void watch_stderr(struct lines *s);
 /* Whether anybody looks at them. */
 bool are_watched(const struct lines *s);
 
-/* Keeps the parts of lines from now on. */
-void keep_parts(struct lines *s);
+/* Keeps the parts of lines from now on, SIZE bytes of each at least. */
+void keep_parts(struct lines *s, size_t size);
 
 /* Has LISTENER told of each line. */
 void listen_to(struct lines *s, void (*listener)(struct lines *));

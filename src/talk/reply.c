@@ -64,12 +64,72 @@ bool reply_between(struct lane *to, const struct id *id, const char *head, size_
 	       put_in(to, tail, tail_size) && put_in(to, "\n", 1);
 }
 
-bool notify(struct lane *to, const char *method)
+bool reply_member(struct lane *to, const struct id *id, const char *member, size_t n)
 {
 	char bytes[REPLY_MAX];
 	struct text t = {bytes, sizeof bytes, 0};
 
-	addf(&t, "{\"jsonrpc\":\"2.0\",\"method\":\"%s\"}", method);
+	addf(&t, "{\"jsonrpc\":\"2.0\",\"id\":");
+	add_id(&t, id);
+	addf(&t, ",");
+	return t.length < t.size && has_room(to, t.length + n + 2) &&
+	       put_in(to, t.bytes, t.length) && put_in(to, member, n) && put_in(to, "}\n", 2);
+}
+
+static const struct {
+	enum member list;
+	const char *name, *filter;
+} lists[] = {
+	{TOOLS_LIST_CHANGED, "tools", "toolsListChanged"},
+	{PROMPTS_LIST_CHANGED, "prompts", "promptsListChanged"},
+	{RESOURCES_LIST_CHANGED, "resources", "resourcesListChanged"},
+};
+
+enum { LISTS = sizeof lists / sizeof *lists };
+
+static void add_subscription(struct text *t, const struct id *subscription)
+{
+	addf(t, "\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":");
+	add_id(t, subscription);
+	addf(t, "}");
+}
+
+bool notify_changed(struct lane *to, enum member list, const struct id *subscription)
+{
+	char bytes[REPLY_MAX];
+	struct text t = {bytes, sizeof bytes, 0};
+	size_t i = 0;
+
+	while (lists[i].list != list)
+		i++;
+	addf(&t, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/%s/list_changed\"",
+	     lists[i].name);
+	if (subscription) {
+		addf(&t, ",\"params\":{");
+		add_subscription(&t, subscription);
+		addf(&t, "}");
+	}
+	addf(&t, "}");
+	return say(to, &t);
+}
+
+bool acknowledge(struct lane *to, const struct id *subscription, uint64_t declared)
+{
+	char bytes[REPLY_MAX];
+	struct text t = {bytes, sizeof bytes, 0};
+	bool any = false;
+
+	addf(&t, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\","
+		 "\"params\":{\"notifications\":{");
+	for (size_t i = 0; i < LISTS; i++) {
+		if (!(declared >> lists[i].list & 1))
+			continue;
+		addf(&t, "%s\"%s\":true", any ? "," : "", lists[i].filter);
+		any = true;
+	}
+	addf(&t, "},");
+	add_subscription(&t, subscription);
+	addf(&t, "}}");
 	return say(to, &t);
 }
 

@@ -15,8 +15,16 @@ bool reply_error(struct lane *to, const struct id *id, const char *why);
 bool reply_between(struct lane *to, const struct id *id, const char *head, size_t head_size,
 		   const char *tail, size_t tail_size);
 
-/* A notification without params. */
-bool notify(struct lane *to, const char *method);
+/* The answer that has the MEMBER of N bytes, "result":... or "error":.... */
+bool reply_member(struct lane *to, const struct id *id, const char *member, size_t n);
+
+/* That the list which the server has declared as LIST, TOOLS_LIST_CHANGED or another, has changed:
+ * to a client with a SUBSCRIPTION, its request for it, or NULL. */
+bool notify_changed(struct lane *to, enum member list, const struct id *subscription);
+
+/* That the request SUBSCRIPTION, for changes of lists alone, is heard: of those that are DECLARED,
+ * by bits. */
+bool acknowledge(struct lane *to, const struct id *subscription, uint64_t declared);
 
 /* That the request ID is not to be answered any more. */
 bool notify_cancelled(struct lane *to, const struct id *id, const char *why);

@@ -4,15 +4,17 @@
 #include "../base/clock.h"
 #include "../base/options.h"
 #include "pending.h"
+#include "recall.h"
 #include "reply.h"
 
 #include <stdalign.h>
 #include <string.h>
 
 enum {
-	OPENING_MAX = 2000
-}; /* ms, from the end of the handshake to a server's last question of it */
-
+	OPENING_MAX =
+		2000, /* ms, from the end of the handshake to a server's last question of it */
+	ANSWER_MAX = 4 << 20, /* bytes of one that may be kept */
+};
 static struct {
 	alignas(64) const struct lines *from[2];
 	struct lane *to[2];
@@ -182,7 +184,7 @@ static void note_server_answer(const struct message *m, const struct lines *s)
 	enum { URL_ELICITATION_REQUIRED = -32042 };
 	enum kept_line which;
 	enum errand errand;
-	bool whole = s->line_size <= PART_MAX && !m->batch;
+	bool whole = s->line_size <= s->part_max && !m->batch;
 
 	if (is_kept(&m->id, &which))
 		note_answer_to_kept(which, m, whole ? s->line : NULL);
@@ -285,8 +287,11 @@ static void hear_client(struct lines *s)
 				    "the server was gone before it had got this request");
 		return;
 	}
-	if (s->route != NOWHERE)
+	if (s->route != NOWHERE) {
 		note_line(CLIENT);
+		if (is_clear(m) && is_request(m))
+			expect(s);
+	}
 	drop_cancelled(m);
 	keep(s);
 }
@@ -295,15 +300,20 @@ static void hear_client(struct lines *s)
 static void hear_server(struct lines *s)
 {
 	enum kept_line which;
+	bool news;
 
 	if (s->ended)
 		return;
 	if (is_clear(&s->message))
 		talk.server_spoke = true;
+	news = is_clear(&s->message) && hear_opening(talk.to[CLIENT], s);
 	if (s->route == ON && session_outlives_server())
 		note_line(SERVER);
-	else if (s->route == NOWHERE && is_clear(&s->message) && is_for_us(&s->message, &which))
-		note_answer_for_us(which, &s->message, s->line_size <= PART_MAX ? s->line : NULL);
+	else if (s->route == NOWHERE && is_clear(&s->message) && is_for_us(&s->message, &which)) {
+		talk.had_lists |= news && which == INITIALIZE;
+		note_answer_for_us(which, &s->message,
+				   s->line_size <= s->part_max ? s->line : NULL);
+	}
 }
 
 /* Answers a question about the client's roots, if it has answered it before. */
@@ -325,17 +335,19 @@ static enum route judge_server(struct lines *s, bool full)
 	const struct message *m = &s->message;
 	enum kept_line which;
 
-	if (talk.phase == SERVED && !s->whole && !awaits_answers())
+	if (talk.phase == SERVED && !s->whole && !awaits_answers() && !awaits_lists())
 		return ON;
 	if (!m->over && !full)
 		return UNDECIDED;
 	if (!m->over && talk.phase == LEAVING)
 		return has_pending(CLIENT) ? ON : NOWHERE;
-	if (!m->over) /* of ours, only initialize's answer may be so long */
-		return awaits_answers() && has_member(m, RESULT) ? NOWHERE : ON;
+	if (!m->over && talk.phase == RETURNING) /* it has been asked by nobody else */
+		return (awaits_answers() || awaits_lists()) && has_member(m, RESULT) ? NOWHERE : ON;
+	if (!m->over)
+		return ON;
 	if (!is_clear(m))
 		return ON;
-	if (is_for_us(m, &which))
+	if (is_for_us(m, &which) || is_asked_by_us(m))
 		return NOWHERE;
 	if (is_request(m) && (talk.phase == LEAVING || answer_roots(m)))
 		return NOWHERE; /* nobody would read its answer */
@@ -351,16 +363,29 @@ static enum route call_server(void)
 	return LATER;
 }
 
-/* Whether the request M, of a session without a server, is one that we can answer. */
-static bool answer(const struct message *m)
+/* The members by which servers declare the changes that M, a listener, asks for. */
+static uint64_t asked_lists(const struct message *m)
 {
+	return (uint64_t)is_set(m, LISTEN_TOOLS) << TOOLS_LIST_CHANGED |
+	       (uint64_t)is_set(m, LISTEN_PROMPTS) << PROMPTS_LIST_CHANGED |
+	       (uint64_t)is_set(m, LISTEN_RESOURCES) << RESOURCES_LIST_CHANGED;
+}
+
+/* Whether the request, the line of S, of a session without a server, is one that we can answer. */
+static bool answer(const struct lines *s)
+{
+	const struct message *m = &s->message;
 	struct lane *client = talk.to[CLIENT];
+	enum kept_line which;
 
 	if (is_called(m, "ping"))
 		return reply(client, &m->id, "{}");
 	if (is_called(m, "logging/setLevel") && talk.phase == UNSERVED && has_declared(LOGGING))
 		return reply(client, &m->id, "{}");
-	return false;
+	if (is_called(m, "subscriptions/listen") && talk.phase == UNSERVED &&
+	    is_to_be_kept(m, &which) && declared_members())
+		return acknowledge(client, &m->id, declared_members() & asked_lists(m));
+	return talk.phase == UNSERVED && recall(client, s);
 }
 
 /* Where the client's line goes. */
@@ -379,7 +404,7 @@ static enum route judge_client(struct lines *s, bool full)
 	if (is_answer(m))
 		return is_pending(SERVER, &m->id) ? ON : NOWHERE;
 	if (is_request(m))
-		return answer(m) ? NOWHERE : call_server();
+		return answer(s) ? NOWHERE : call_server();
 	if (is_called(m, "notifications/cancelled"))
 		return is_pending(CLIENT, &m->request_id) ? LATER : NOWHERE;
 	if (is_called(m, "notifications/roots/list_changed"))
@@ -399,8 +424,8 @@ void begin_talk(struct lines *client, struct lane *to_server, struct lines *serv
 	talk.active = now();
 	server->noise_aside = opt.json_only;
 	if (session_outlives_server()) {
-		keep_parts(client);
-		keep_parts(server);
+		keep_parts(client, PART_MAX);
+		keep_parts(server, opt.lazy ? ANSWER_MAX : PART_MAX);
 		listen_to(client, hear_client);
 		client->judge = judge_client;
 		server->judge = judge_server;
@@ -472,6 +497,7 @@ void end_try(void)
 	end_line_of_out(talk.to[CLIENT]);
 	give_up_pending(SERVER, take_back, "the server that asked is gone");
 	await_none();
+	forget_asked();
 	talk.asks |= talk.asked;
 	talk.asked = talk.server_spoke = false;
 	talk.opened = 0;
@@ -505,6 +531,11 @@ void expect_changes(void)
 	talk.lists = talk.had_lists = true;
 }
 
+void check_lists(void)
+{
+	ask_again(talk.to[SERVER]);
+}
+
 void refuse_calls(const char *why)
 {
 	drop_later(talk.to[SERVER]);
@@ -520,25 +551,17 @@ bool asked_before(void)
 
 bool has_asked(void)
 {
-	return !talk.asks || (talk.asked && !has_pending(SERVER));
+	return !awaits_lists() && (!talk.asks || (talk.asked && !has_pending(SERVER)));
 }
 
 void tell_of_changes(void)
 {
-	static const struct {
-		enum member declared;
-		const char *method;
-	} lists[] = {
-		{TOOLS_LIST_CHANGED, "notifications/tools/list_changed"},
-		{PROMPTS_LIST_CHANGED, "notifications/prompts/list_changed"},
-		{RESOURCES_LIST_CHANGED, "notifications/resources/list_changed"},
-	};
-
 	if (!talk.had_lists && !is_another())
 		return;
-	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-		if (has_declared(lists[i].declared))
-			notify(talk.to[CLIENT], lists[i].method);
+	talk.had_lists = false;
+	tell_changed(talk.to[CLIENT], TOOLS_LIST_CHANGED);
+	tell_changed(talk.to[CLIENT], PROMPTS_LIST_CHANGED);
+	tell_changed(talk.to[CLIENT], RESOURCES_LIST_CHANGED);
 }
 
 void forget_notes(void)

@@ -59,6 +59,9 @@ void want_server(void);
 /* The next server may not have the same lists. */
 void expect_changes(void);
 
+/* Asks the new server for the lists that the client has been told of in its place. */
+void check_lists(void);
+
 /* The client's lines that were put off are lost; their requests are answered by an error that says
  * WHY. */
 void refuse_calls(const char *why);
