@@ -122,6 +122,7 @@ static void note_first_message(struct session *s)
 	if (opt.drop_launcher)
 		tell(s, CONTROL_FIRST_MESSAGE);
 	s->spoke = now();
+	s->has_served |= s->server == UP;
 	if (!s->first_start)
 		s->first_start = now() - s->started + 1;
 	if (!s->from_server.judge && !s->from_server.noise_aside && !s->from_server.traffic &&

@@ -32,7 +32,7 @@ static struct {
 bool outlives_death(const struct session *s)
 {
 	return opt.restart && s->server == UP && !s->over && !s->forced && !s->relay_failed &&
-	       !s->input_ended && s->first_start && s->out.out.fd >= 0;
+	       !s->input_ended && s->has_served && s->out.out.fd >= 0;
 }
 
 void outlive(struct session *s)

@@ -48,14 +48,16 @@ static void replay(struct session *s, enum kept_line which)
 
 static void go_on(struct session *s)
 {
+	const char *what = s->has_served ? "idle-start" : "lazy-start";
+
 	s->server = UP;
+	s->has_served |= s->spoke;
 	tell_of_changes();
 	set_phase(SERVED);
 	s->in.held = false;
 	release_later(&s->in);
 	s->put_off = 0;
 	double seconds = (double)(now() - s->called) / 1000;
-	const char *what = s->first_start ? "idle-start" : "lazy-start";
 	if (noted_program())
 		event("%s seconds=%.3f program=%s", what, seconds, quoted(noted_program()));
 	else
@@ -124,13 +126,6 @@ void fail_restoring(struct session *s, const char *why)
 		return;
 	drop_ours(&s->in);
 	take_down(s, FAILED);
-}
-
-/* Where no server has run, there is none that may be away for a moment only: without us the client
- * would have been told at once. */
-static bool has_never_run(const struct session *s)
-{
-	return !s->first_start;
 }
 
 /* The server is not the one that the client has been told of, and there has been no other. */
@@ -222,7 +217,9 @@ void go_on_restoring(struct session *s)
 			s->wait = 0;
 			s->retry = s->not_before;
 		}
-		if (s->retry > s->called + TRYING_MAX || (s->retry && has_never_run(s)))
+		/* Where none has run there is none that may be away for a moment only: without us
+		 * the client would have been told at once. */
+		if (s->retry > s->called + TRYING_MAX || (s->retry && !s->has_served))
 			give_up(s);
 		else if (now() >= s->retry)
 			try_server(s);
@@ -233,7 +230,7 @@ void go_on_restoring(struct session *s)
 		return;
 	if (!s->replayed && is_answered(&why) && !why)
 		finish_handshake(s);
-	if (why && has_never_run(s))
+	if (why && !s->has_served)
 		end_mistaken(s, why);
 	else if (why)
 		fail_restoring(s, why);

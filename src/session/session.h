@@ -56,6 +56,7 @@ struct session {
 	int64_t retry;         /* when the next try is due */
 	int64_t wait;          /* ms, from a failed try to the next */
 	int64_t deadline;      /* of this try, or of a pause in it */
+	bool has_served;       /* one has, whom the client has talked to */
 	int64_t first_start;   /* ms that the first server took for its first message */
 	bool replayed;         /* the handshake; the new server may still have questions */
 	bool settled;          /* it has not */

@@ -443,7 +443,7 @@ enum heard hear_answer(const struct message *m, const char *line, size_t n)
 	return keep_heard(&a) ? AS_KEPT : NOT_AS_KEPT;
 }
 
-void drop_changed(const struct message *m)
+bool drop_changed(const struct message *m)
 {
 	static const struct {
 		const char *method;
@@ -460,10 +460,14 @@ void drop_changed(const struct message *m)
 			one = changes[i].one;
 			another = changes[i].another;
 		}
+	bool any = false;
 	for (size_t i = answers.nkept; i-- > 0;)
-		if (answers.kept[i].opening == one || answers.kept[i].opening == another)
+		if (answers.kept[i].opening == one || answers.kept[i].opening == another) {
 			drop_kept(i);
+			any = true;
+		}
 	for (size_t i = answers.nasked; i-- > 0;)
 		if (answers.asked[i].opening == one || answers.asked[i].opening == another)
 			remove_from(answers.asked, &answers.nasked, i);
+	return any;
 }

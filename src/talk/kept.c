@@ -60,7 +60,7 @@ bool is_to_be_kept(const struct message *m, enum kept_line *which)
 
 	while (i < LISTEN && strcmp(m->method, methods[i]) != 0)
 		i++;
-	if (i == INITIALIZE && kept.client.given)
+	if (i == INITIALIZE && kept.client.given && kept.size[INITIALIZE] > 0)
 		return false; /* the first one counts */
 	if (i == INITIALIZED && !is_notification(m))
 		return false;

@@ -186,8 +186,8 @@ bool hear_opening(struct lane *client, const struct lines *s)
 
 	if (!opt.lazy)
 		return false;
-	if (is_notification(m))
-		drop_changed(m);
+	if (is_notification(m) && drop_changed(m))
+		recalled.changed = now();
 	if (ours != OPENINGS)
 		recalled.asked &= ~(1U << ours);
 	if (hear_answer(m, s->line, seen(s)) != NOT_AS_KEPT)

@@ -1,0 +1,296 @@
+#!/usr/bin/env bats
+# --lazy: a session has no server before it needs one.
+
+# shellcheck disable=SC2030,SC2031,SC2153 # each test is a subshell; helper.bash sets STATUS
+load helper
+load mcp
+
+# Each test has a cache of its own, and servers that say that their lists may change, if it is told so.
+mine() {
+	export XDG_CACHE_HOME=$PWD/cache
+}
+
+refused() {
+	grep '"id":'"$1"',"error":' out | grep -qF -e "$2"
+}
+
+# opening: what clients say at first, answered.
+opening() {
+	hello
+	request '"l1"' tools/list
+	await answered '"l1"'
+	request '"l2"' prompts/list
+	await answered '"l2"'
+	request '"l3"' resources/list
+	await answered '"l3"'
+}
+
+# kept: a session whose opening is kept, and the records of which are gone.
+kept() {
+	mine
+	session -z -- "$@"
+	opening
+	close_stdin
+	ended
+	[[ $STATUS == 0 ]]
+	nothing_left
+	(($(find cache/mcp-reap -type f | wc -l) == 1))
+	mv out out.first
+	rm -f log keep
+}
+
+# no_server: none has been started.
+no_server() {
+	[[ ! -e log ]]
+}
+
+@test "the first session starts a server as ever" {
+	mine
+	session -z --
+	opening
+	(($(servers | wc -l) == 1))
+	close_stdin
+	ended
+	[[ $STATUS == 0 && ! -s err ]]
+	nothing_left
+}
+
+@test "the second session is answered as the first was, and has no server" {
+	kept
+	session -z --
+	opening
+	no_server
+	diff out out.first
+	[[ $(marked) == "$SHIM" ]]
+	close_stdin
+	ended
+	[[ $STATUS == 0 && ! -s err ]]
+	nothing_left
+}
+
+@test "the first call starts the server, which has heard the handshake, and answers it" {
+	kept
+	session -z --
+	opening
+	ask 1
+	[[ $(servers | wc -l) == 1 ]]
+	[[ $(got_by "$SERVER" | head -n 2) == "$INITIALIZE"$'\n'"$INITIALIZED" ]]
+	[[ $(wc -l <out) == 5 ]] # four answers of the opening, and one
+	close_stdin
+	ended
+	[[ $STATUS == 0 && ! -s err ]]
+	nothing_left
+}
+
+@test "pings are answered without a server" {
+	kept
+	session -z --
+	opening
+	request 5 ping
+	await answered 5
+	no_server
+}
+
+@test "logging/setLevel is answered without a server, and told to the one that comes" {
+	kept
+	session -z --
+	opening
+	request 5 logging/setLevel '{"level":"error"}'
+	await answered 5
+	no_server
+	ask 6
+	got_by "$SERVER" | grep -q '"level":"error"'
+	[[ $(grep -c '"id":5' out) == 1 ]]
+}
+
+@test "a server that says other lists has the client asked to ask again" {
+	kept list-changed more-tools
+	: >more
+	session -z -- list-changed more-tools
+	opening
+	no_server
+	ask 1
+	await told notifications/tools/list_changed
+	run ! told '"mcp-reap-'
+	close_stdin
+	ended
+	rm log
+	session -z -- list-changed more-tools
+	opening
+	no_server
+	grep -q another-tool out
+}
+
+@test "a server that says the same lists is nothing that the client hears of" {
+	kept list-changed
+	session -z -- list-changed
+	opening
+	ask 1
+	ask 2
+	run ! told list_changed
+}
+
+@test "other words, another environment, directory or program, or another client: nothing is kept that fits" {
+	kept
+	session -z -- instructions=5
+	hello
+	(($(servers | wc -l) == 1))
+	close_stdin
+	ended
+	rm log
+	KEY=other session -z --
+	hello
+	(($(servers | wc -l) == 1))
+	close_stdin
+	ended
+	rm log
+	session -z --
+	say "${INITIALIZE/\"capabilities\"/\"clientInfo\":{\"name\":\"other\"},\"capabilities\"}"
+	await answered '"init"'
+	(($(servers | wc -l) == 1))
+}
+
+@test "what clients vary from session to session does not matter" {
+	kept
+	CLAUDE_CODE_SESSION_ID=17 session -z --
+	opening
+	no_server
+}
+
+@test "another protocolVersion at the real start is an error, and the session ends" {
+	kept later:version=1999-01-01
+	: >log # not its first start any more
+	session -z -- later:version=1999-01-01
+	opening
+	call 1 pid
+	await refused 1 'another protocolVersion'
+	ended
+	grep -F 'not what it was' err
+	nothing_left
+}
+
+@test "a server that cannot start any more is an error at the first call, with its last words" {
+	cp "$FIX/mcp" server
+	mine
+	printf '#!/bin/sh\n[ ! -e broken ] || { echo "no key" >&2; exit 9; }\nexec ./server log=log\n' >run
+	chmod +x run
+	start -z -- ./run
+	opening
+	close_stdin
+	ended
+	rm log
+	: >broken
+	start -z -- ./run
+	opening
+	no_server
+	call 1 pid
+	await refused 1 'exited with status 9'
+	refused 1 'no key'
+	rm broken
+	ask 2
+}
+
+@test "a command that is not there any more is what it is without --lazy" {
+	mine
+	cp "$FIX/mcp" server
+	start -z -- ./server log=log
+	opening
+	close_stdin
+	ended
+	rm log
+	mv server away
+	start -z -- ./server log=log
+	say "$INITIALIZE"
+	ended
+	[[ $STATUS == 127 ]] # its file is of the key: nothing is kept, and it is a start as ever
+}
+
+@test "without a cache, or with one that is odd, a session starts a server as ever" {
+	local odd
+	mine
+	for odd in 'export XDG_CACHE_HOME=/proc/no/such' 'mkdir -p cache && : >cache/mcp-reap' 'mkfifo cache/mcp-reap'; do
+		rm -rf cache log out
+		mkdir cache
+		eval "$odd"
+		session -z --
+		opening
+		(($(servers | wc -l) == 1))
+		close_stdin
+		ended
+		[[ $STATUS == 0 && ! -s err ]]
+	done
+	nothing_left
+}
+
+@test "--forget empties the cache" {
+	kept
+	mcp_reap --forget
+	(($(find cache -type f | wc -l) == 0))
+	session -z --
+	hello
+	(($(servers | wc -l) == 1))
+}
+
+@test "nothing of a call or of its answer is kept" {
+	mine
+	session -z --
+	opening
+	call 1 echo '{"text":"a secret"}'
+	await answered 1
+	close_stdin
+	ended
+	run ! grep -r secret cache
+}
+
+@test "a session without any call ends without a server, whatever ends it" {
+	kept
+	session -z --
+	opening
+	kill -TERM "$SHIM"
+	ended
+	[[ $STATUS == 143 ]]
+	no_server
+	session -z --
+	opening
+	kill -KILL "$SHIM"
+	ended
+	no_server
+	nothing_left
+}
+
+@test "list_changed of a server drops what was kept" {
+	kept list-changed
+	session -z -- list-changed
+	opening
+	call 1 raw '{"text":"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n"}'
+	await answered 1
+	close_stdin
+	ended
+	rm log
+	session -z -- list-changed
+	hello
+	no_server
+	request '"l1"' tools/list
+	await answered '"l1"'
+	(($(servers | wc -l) == 1))
+}
+
+@test "lazy, stopped while idle, restarted: each call is answered" {
+	local n
+	kept
+	session -f -i 100ms --
+	opening
+	no_server
+	for n in 1 2 3; do
+		ask "$n"
+		await asleep
+	done
+	ask 4
+	kill -KILL "$SERVER"
+	await asleep
+	ask 5
+	close_stdin
+	ended
+	[[ $STATUS == 0 ]]
+	nothing_left
+}
