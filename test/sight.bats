@@ -206,9 +206,6 @@ orders() {
 	[[ $output == "mcp-reap: ${2#*=}: $3"* ]]
 }
 
-# The server's trap for SIGUSR1 is set.
-TRAPS='trap "echo usr1" USR1; echo ready; while :; do sleep 0.1; done'
-
 @test "--stop ends the session of a PID by SIGTERM, with all of its tree, and no other" {
 	start -- "$FIX/server" deaf child daemon=1 ready
 	await has '^ready'
@@ -293,21 +290,40 @@ TRAPS='trap "echo usr1" USR1; echo ready; while :; do sleep 0.1; done'
 	alive "$SHIM"
 }
 
-@test "--restart sends SIGUSR1 where the session has --restart, however that was said" {
+# restarts [OPTION]...: such a session has another server after --restart.
+restarts() {
+	rm -f starts
+	start "$@" -- sh -c 'echo >>starts; while read -r line; do echo "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}"; done'
+	say '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+	await has result
+	run -0 "$MCP_REAP" --restart="$SHIM"
+	await has_starts 2
+	"$MCP_REAP" --stop="$SHIM"
+	ended
+}
+
+has_starts() {
+	(($(wc -l <starts) == $1))
+}
+
+@test "--restart has another server started where the session has --restart, however that was said" {
 	local options
-	for options in -r --restart --rest -vr '-f --no-json-only' '--frugal --no-json-only' '--no-restart -r' '-g 5 -r'; do
+	for options in -r --restart --rest -vr -f --frugal '--no-restart -r' '-g 5 -r'; do
 		# shellcheck disable=SC2086
-		start $options -- sh -c "$TRAPS"
-		await has '^ready'
-		run -0 "$MCP_REAP" --restart="$SHIM"
-		await has '^usr1'
-		"$MCP_REAP" --stop="$SHIM"
-		ended
+		restarts $options
 	done
-	MCP_REAP_OPTIONS='-g "5" -r' start -- sh -c "$TRAPS"
+	MCP_REAP_OPTIONS='-g "5" -r' restarts
+}
+
+@test "--restart does no harm to a session whose server has never spoken" {
+	start -r -- sh -c 'echo ready; exec cat'
 	await has '^ready'
 	run -0 "$MCP_REAP" --restart="$SHIM"
-	await has '^usr1'
+	say hello
+	await has '^hello'
+	close_stdin
+	ended
+	((STATUS == 0))
 }
 
 @test "--restart refuses a session without --restart, whose server SIGUSR1 would kill" {

@@ -202,6 +202,8 @@ const char *noted_program(void)
 
 void forget_program(void)
 {
+	if (!note)
+		return;
 	forget();
 	note->unfit = true;
 }

@@ -1,6 +1,9 @@
 #!/usr/bin/env bats
 # What a server said last time, in its file: what is found again, what is not, and what cannot do harm.
 
+# shellcheck disable=SC2012 # the names are hexadecimal digits
+# shellcheck disable=SC2030,SC2031 # bats runs each test in a subshell
+# shellcheck disable=SC2103 # so that a failing cd fails the test
 bats_require_minimum_version 1.5.0
 
 setup() {
