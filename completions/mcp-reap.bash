@@ -11,7 +11,7 @@ _mcp_reap()
 	while ((i < COMP_CWORD)) && ! $command; do
 		value=''
 		case ${COMP_WORDS[i]} in
-		--grace | --kill-after | --idle-stop | --spare | --trace | --trace-max | --stop)
+		--grace | --kill-after | --idle-stop | --idle-request | --spare | --trace | --trace-max | --stop)
 			value=${COMP_WORDS[i]}
 			[[ ${COMP_WORDS[i + 1]} != = ]] || ((i += 1))
 			((i += 1))
@@ -58,7 +58,7 @@ _mcp_reap()
 			;;
 		esac
 	elif ! $command && [[ $cur == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W '--drop-launcher --forget --frugal --grace= --help --idle-stop= --json-only
+		mapfile -t COMPREPLY < <(compgen -W '--drop-launcher --forget --frugal --grace= --help --idle-request= --idle-stop= --json-only
 			--kill-after= --lazy --list --no-new-privs --outlive-parent --restart --spare= --stats --stop= --trace= --trace-max= --verbose --version' -- "$cur")
 		[[ ${COMPREPLY[0]-} != *= ]] || compopt -o nospace
 	elif declare -F _comp_command_offset >/dev/null; then # bash-completion 2.12

@@ -8,7 +8,7 @@ function __mcp_reap_command
             case --
                 set -e words[1]
                 break
-            case --grace --kill-after --idle-stop --spare --trace --trace-max --stop
+            case --grace --kill-after --idle-stop --idle-request --spare --trace --trace-max --stop
                 set -e words[1]
             case '--*'
             case '-*g' '-*k' '-*i' '-*t'
@@ -41,6 +41,7 @@ complete -c mcp-reap -n '__mcp_reap_no_command; and not string match -q -- "-*" 
 complete -c mcp-reap -n __mcp_reap_no_command -s g -l grace -x -d 'From the end of input to SIGTERM'
 complete -c mcp-reap -n __mcp_reap_no_command -s k -l kill-after -x -d 'From SIGTERM to SIGKILL'
 complete -c mcp-reap -n __mcp_reap_no_command -s i -l idle-stop -x -d 'Stop the server when nothing has passed for so long'
+complete -c mcp-reap -n __mcp_reap_no_command -l idle-request -x -d 'For how long a request without an answer keeps the server'
 complete -c mcp-reap -n __mcp_reap_no_command -s z -l lazy -d 'Start the server when it is first needed'
 complete -c mcp-reap -n __mcp_reap_no_command -s r -l restart -d 'Start the server again when it dies'
 complete -c mcp-reap -n __mcp_reap_no_command -s f -l frugal -d 'The same as -z -i 30m -l -j -r'

@@ -79,7 +79,8 @@ listed() {
 OPTIONS='
 mcp-reap --gr | --grace
 mcp-reap --kill | --kill-after
-mcp-reap --idle | --idle-stop
+mcp-reap --idle-s | --idle-stop
+mcp-reap --idle-r | --idle-request
 mcp-reap --laz | --lazy
 mcp-reap --rest | --restart
 mcp-reap --fru | --frugal
@@ -140,8 +141,11 @@ mcp-reap --stats=json -t x timeout --preserve | --preserve-status'
 
 @test "the PIDs of sessions are completed where one is to be stopped or restarted" {
 	local shell
-	PATH=${MCP_REAP%/*}:$PATH
 	start -- cat
+	# Of all the sessions that are there, ours.
+	printf '#!/bin/sh\n"%s" --list | grep -e PID -e "^ *%s  " -e "sessions*,"\n' "$MCP_REAP" "$SHIM" >mcp-reap
+	chmod +x mcp-reap
+	PATH=$PWD:$PATH
 	await listed
 	for shell in bash fish zsh; do
 		need "$shell"
@@ -167,7 +171,7 @@ mcp-reap --stats=json -t x timeout --preserve | --preserve-status'
 	(($(wc -l <help) > 10))
 	while read -r option; do
 		run "$MCP_REAP" "--$option=" -- true </dev/null
-		[[ $output != *'unknown option'* || $option =~ ^(json-only|no-new-privs|outlive-parent|verbose|help|version)$ ]]
+		[[ $output != *'unknown option'* || $option =~ ^(forget|frugal|json-only|lazy|no-new-privs|outlive-parent|verbose|help|version)$ ]]
 	done <help
 }
 
