@@ -348,17 +348,17 @@ worked() {
 	local options
 	for options in -z --lazy -r --restart -f --frugal -zrf '--no-lazy --no-restart' '-f --idle-stop=5m --no-lazy'; do
 		# shellcheck disable=SC2086
-		try $options -- echo '{}'
+		try $options --no-lazy -- echo '{}'
 		worked '{}'
-		MCP_REAP_OPTIONS=$options try -- echo '{}'
+		MCP_REAP_OPTIONS=$options try --no-lazy -- echo '{}'
 		worked '{}'
 	done
 }
 
 @test "--frugal is --json-only, and what is behind it has the last word" {
-	try -f -- echo hello
+	try -f --no-lazy -- echo hello
 	[[ $status == 0 && $stdout == '' && $stderr == $'hello\n' ]]
-	try -f --no-json-only -- echo hello
+	try -f --no-lazy --no-json-only -- echo hello
 	worked hello
 }
 

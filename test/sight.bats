@@ -308,7 +308,7 @@ has_starts() {
 
 @test "--restart has another server started where the session has --restart, however that was said" {
 	local options
-	for options in -r --restart --rest -vr -f --frugal '--no-restart -r' '-g 5 -r'; do
+	for options in -r --restart --rest -vr '-f --no-lazy' '--frugal --no-lazy' '--no-restart -r' '-g 5 -r'; do
 		# shellcheck disable=SC2086
 		restarts $options
 	done
