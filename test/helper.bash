@@ -19,6 +19,7 @@ setup() {
 	SPARE=() # pids beside the tree, which a test expects to survive, and teardown ends
 	ulimit -S -c 0 # crashes are part of the subject
 	cd "$BATS_TEST_TMPDIR" || return
+	export XDG_CACHE_HOME=$PWD/cache # what --lazy keeps
 	mkfifo in tree
 	# A FIFO opened for reading and writing does not wait for its other end.
 	exec 9<>tree

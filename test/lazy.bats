@@ -5,11 +5,6 @@
 load helper
 load mcp
 
-# Each test has a cache of its own, and servers that say that their lists may change, if it is told so.
-mine() {
-	export XDG_CACHE_HOME=$PWD/cache
-}
-
 refused() {
 	grep '"id":'"$1"',"error":' out | grep -qF -e "$2"
 }
@@ -27,7 +22,6 @@ opening() {
 
 # kept: a session whose opening is kept, and the records of which are gone.
 kept() {
-	mine
 	session -z -- "$@"
 	opening
 	close_stdin
@@ -45,7 +39,6 @@ no_server() {
 }
 
 @test "the first session starts a server as ever" {
-	mine
 	session -z --
 	opening
 	(($(servers | wc -l) == 1))
@@ -171,7 +164,6 @@ no_server() {
 
 @test "a server that cannot start any more is an error at the first call, with its last words" {
 	cp "$FIX/mcp" server
-	mine
 	printf '#!/bin/sh\n[ ! -e broken ] || { echo "no key" >&2; exit 9; }\nexec ./server log=log\n' >run
 	chmod +x run
 	start -z -- ./run
@@ -191,7 +183,6 @@ no_server() {
 }
 
 @test "a command that is not there any more is what it is without --lazy" {
-	mine
 	cp "$FIX/mcp" server
 	start -z -- ./server log=log
 	opening
@@ -207,7 +198,6 @@ no_server() {
 
 @test "without a cache, or with one that is odd, a session starts a server as ever" {
 	local odd
-	mine
 	for odd in 'export XDG_CACHE_HOME=/proc/no/such' 'mkdir -p cache && : >cache/mcp-reap' 'mkfifo cache/mcp-reap'; do
 		rm -rf cache log out
 		mkdir cache
@@ -232,7 +222,6 @@ no_server() {
 }
 
 @test "nothing of a call or of its answer is kept" {
-	mine
 	session -z --
 	opening
 	call 1 echo '{"text":"a secret"}'

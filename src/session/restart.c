@@ -74,7 +74,7 @@ bool note_death(struct session *s)
 
 void restart_now(struct session *s)
 {
-	forget_program(); /* it may not be what the command starts now */
+	forget_program(false); /* it may not be what the command starts now */
 	expect_changes();
 	if (s->server == UP && outlives_death(s))
 		take_down(s, ASKED);

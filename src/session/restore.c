@@ -114,7 +114,7 @@ void fail_restoring(struct session *s, const char *why)
 		/* The command may do; it is the next try, at once. */
 		event("idle-program-failed program=%s status=%d", quoted(noted_program()),
 		      s->status);
-		forget_program();
+		forget_program(true);
 		s->retry = now();
 	} else {
 		s->wait = s->wait ? 2 * s->wait : WAIT_MIN;

@@ -200,12 +200,12 @@ const char *noted_program(void)
 	return note && note->file ? note->bytes + note->file : NULL;
 }
 
-void forget_program(void)
+void forget_program(bool unfit)
 {
 	if (!note)
 		return;
 	forget();
-	note->unfit = true;
+	note->unfit = unfit;
 }
 
 /* Lists the strings FROM to TO in WORDS, WORDS_MAX of them with a NULL behind them.

@@ -18,8 +18,9 @@ bool note_program(pid_t pid, ino_t input, ino_t output);
 /* The noted program's file; NULL: none is noted. */
 const char *noted_program(void);
 
-/* The program that is noted did not do: the command is to be run from now on. */
-void forget_program(void);
+/* The program that is noted did not do: the command is to be run from now on.  UNFIT: and for
+ * good; else what that runs is noted again. */
+void forget_program(bool unfit);
 
 /* Executes it, in a process forked for that.  Returns, in the directory that it was
  * called in, if that cannot be, or none is noted. */
