@@ -9,6 +9,9 @@ refused() {
 	grep '"id":'"$1"',"error":' out | grep -qF -e "$2"
 }
 
+# For a server whose tools may change.
+CHANGES='capabilities={"tools":{"listChanged":true},"logging":{}}'
+
 # opening: what clients say at first, answered.
 opening() {
 	hello
@@ -97,9 +100,9 @@ no_server() {
 }
 
 @test "a server that says other lists has the client asked to ask again" {
-	kept list-changed more-tools
+	kept "$CHANGES" more-tools
 	: >more
-	session -z -- list-changed more-tools
+	session -z -- "$CHANGES" more-tools
 	opening
 	no_server
 	ask 1
@@ -108,15 +111,15 @@ no_server() {
 	close_stdin
 	ended
 	rm log
-	session -z -- list-changed more-tools
+	session -z -- "$CHANGES" more-tools
 	opening
 	no_server
 	grep -q another-tool out
 }
 
 @test "a server that says the same lists is nothing that the client hears of" {
-	kept list-changed
-	session -z -- list-changed
+	kept "$CHANGES"
+	session -z -- "$CHANGES"
 	opening
 	ask 1
 	ask 2
@@ -248,15 +251,15 @@ no_server() {
 }
 
 @test "list_changed of a server drops what was kept" {
-	kept list-changed
-	session -z -- list-changed
+	kept "$CHANGES"
+	session -z -- "$CHANGES"
 	opening
 	call 1 raw '{"text":"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n"}'
 	await answered 1
 	close_stdin
 	ended
 	rm log
-	session -z -- list-changed
+	session -z -- "$CHANGES"
 	hello
 	no_server
 	request '"l1"' tools/list
