@@ -110,6 +110,8 @@ static void try_server(struct session *s)
 
 void fail_restoring(struct session *s, const char *why)
 {
+	int64_t last = s->called + TRYING_MAX;
+
 	if (s->server == COMING_UP && noted_program()) {
 		/* The command may do; it is the next try, at once. */
 		event("idle-program-failed program=%s status=%d", quoted(noted_program()),
@@ -119,6 +121,8 @@ void fail_restoring(struct session *s, const char *why)
 	} else {
 		s->wait = s->wait ? 2 * s->wait : WAIT_MIN;
 		s->retry = now() + s->wait;
+		if (s->retry > last && now() < last)
+			s->retry = last;
 		event("idle-start-failed reason=%s", quoted(why));
 	}
 	snprintf(s->failure, sizeof s->failure, "%s", why);
@@ -149,6 +153,7 @@ static void give_up(struct session *s)
 	snprintf(why, sizeof why, "there is no server, and none comes up: %s", s->failure);
 	complain("server: %s", why);
 	refuse_calls(why);
+	set_phase(UNSERVED);
 	s->in.held = false;
 	s->called = 0;
 }

@@ -26,9 +26,9 @@ struct introduction {
 static struct {
 	alignas(4096) size_t size[KEPT_LINES];
 	struct id id[KEPT_LINES];
-	bool replays[KEPT_LINES];   /* a new server is to hear it from us */
-	bool awaited[KEPT_LINES];   /* its answer is for us */
-	struct introduction client; /* what the client has been told */
+	bool replays[KEPT_LINES];      /* a new server is to hear it from us */
+	struct id awaited[KEPT_LINES]; /* whose answer is for us; no kind: none's */
+	struct introduction client; /* what the client has been told; its hash is the last one's */
 	struct introduction latest;
 	const char *mismatch; /* of the latest, which the session cannot go on with; NULL: none */
 	size_t roots;         /* bytes of the answer about roots; 0: none */
@@ -60,8 +60,8 @@ bool is_to_be_kept(const struct message *m, enum kept_line *which)
 
 	while (i < LISTEN && strcmp(m->method, methods[i]) != 0)
 		i++;
-	if (i == INITIALIZE && kept.client.given && kept.size[INITIALIZE] > 0)
-		return false; /* the first one counts */
+	if (i == INITIALIZE && kept.size[INITIALIZE] > 0)
+		return false; /* the first one counts, unless it was refused */
 	if (i == INITIALIZED && !is_notification(m))
 		return false;
 	if (i == LISTEN) {
@@ -118,7 +118,7 @@ void have_all_replayed(void)
 const char *line_to_replay(enum kept_line which, size_t *size)
 {
 	*size = kept.replays[which] ? kept.size[which] : 0;
-	kept.awaited[which] = *size > 0 && kept.id[which].kind;
+	kept.awaited[which] = *size > 0 ? kept.id[which] : (struct id){.kind = 0};
 	if (which == INITIALIZE) {
 		kept.latest.given = false;
 		kept.mismatch = NULL;
@@ -147,8 +147,9 @@ bool is_for_us(const struct message *m, enum kept_line *which)
 			    strcmp(m->method, "notifications/subscriptions/acknowledged") == 0;
 
 	for (int i = 0; i < KEPT_LINES; i++)
-		if (kept.awaited[i] && ((i >= LISTEN && acknowledges) ||
-					(is_answer(m) && same_id(&m->id, &kept.id[i])))) {
+		if (kept.awaited[i].kind &&
+		    (i >= LISTEN ? acknowledges
+				 : is_answer(m) && same_id(&m->id, &kept.awaited[i]))) {
 			*which = (enum kept_line)i;
 			return true;
 		}
@@ -158,7 +159,7 @@ bool is_for_us(const struct message *m, enum kept_line *which)
 bool awaits_answers(void)
 {
 	for (int i = 0; i < KEPT_LINES; i++)
-		if (kept.awaited[i])
+		if (kept.awaited[i].kind)
 			return true;
 	return false;
 }
@@ -198,8 +199,10 @@ static struct introduction read_introduction(const struct message *m, const char
 
 void note_answer_to_kept(enum kept_line which, const struct message *m, const char *line)
 {
-	if (which >= LISTEN)
-		drop_line(which); /* it is over */
+	if (which >= LISTEN) { /* it is over */
+		drop_line(which);
+		kept.awaited[which].kind = 0;
+	}
 	if (which != INITIALIZE || kept.client.given)
 		return;
 	if (is_error(m))
@@ -210,7 +213,7 @@ void note_answer_to_kept(enum kept_line which, const struct message *m, const ch
 
 void note_answer_for_us(enum kept_line which, const struct message *m, const char *line)
 {
-	kept.awaited[which] = false;
+	kept.awaited[which].kind = 0;
 	if (which != INITIALIZE)
 		return;
 	kept.latest = read_introduction(m, line);
@@ -254,6 +257,19 @@ const struct id *next_listener(int *at)
 	while (*at <= LISTEN_LAST && kept.size[*at] == 0)
 		++*at;
 	return *at <= LISTEN_LAST ? &kept.id[(*at)++] : NULL;
+}
+
+void have_introduced(void)
+{
+	kept.client.hash = kept.latest.hash;
+}
+
+void drop_refused(const struct id *id)
+{
+	enum kept_line which;
+
+	if (is_kept(id, &which) && which == INITIALIZE && !kept.client.given)
+		drop_line(INITIALIZE);
 }
 
 bool has_declared(enum member capability)

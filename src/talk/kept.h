@@ -43,8 +43,8 @@ const char *line_to_replay(enum kept_line which, size_t *size);
 /* Whether there is a handshake to be replayed. */
 bool has_handshake(void);
 
-/* Whether M, of the server's, is an answer that is for us, to WHICH; a listener's begins with a
- * notification. */
+/* Whether M, of the server's, is an answer that is for us, to WHICH; a listener's is a
+ * notification, and what ends it is for the client. */
 bool is_for_us(const struct message *m, enum kept_line *which);
 
 /* Whether some are to come. */
@@ -67,6 +67,12 @@ bool is_answered(const char **why);
 
 /* Whether the new server says of itself what the one before did not. */
 bool is_another(void);
+
+/* It is the one that the next is compared with. */
+void have_introduced(void);
+
+/* The client's request ID was answered by an error of ours: it begins no session. */
+void drop_refused(const struct id *id);
 
 /* Whether the client's session has begun with one. */
 bool has_begun_with_handshake(void);

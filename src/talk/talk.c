@@ -227,13 +227,38 @@ static void note_message(enum side side, const struct message *m)
 		note_server_answer(m, talk.from[side]);
 }
 
+/* Whether the line begins as messages do, or may go on to. */
+static bool begins_as_message(const struct lines *s)
+{
+	const struct message *m = &s->message;
+	const char *bytes = m->over ? s->line : s->part;
+	size_t n = m->over ? s->line_size : s->size, size;
+	enum sort sort = sort_bytes(bytes, n < PART_MAX ? n : PART_MAX, false, m->over, &size);
+
+	return m->first != '\n' && (sort == MESSAGE_LINE || sort == UNSORTED);
+}
+
+/* Whether a line of the server's, which is over, is none to any reader: a banner, say, or a log,
+ * be it of JSON. */
+static bool is_noise(const struct lines *s)
+{
+	static const enum member essential[] = {ID, METHOD, RESULT, ERROR};
+	const struct message *m = &s->message;
+
+	if (!m->json || m->messages == 0)
+		return !begins_as_message(s);
+	for (size_t i = 0; i < sizeof essential / sizeof *essential; i++)
+		if (has_member(m, essential[i]))
+			return false;
+	return !m->batch;
+}
+
 /* Notes the line of SIDE that is over; a batch's messages are noted as they come. */
 static void note_line(enum side side)
 {
 	const struct message *m = &talk.from[side]->message;
 
-	if (side == SERVER &&
-	    (m->first == '\n' || (!m->json && m->first != '[' && m->first != '{')))
+	if (side == SERVER && is_noise(talk.from[SERVER]))
 		return;
 	if (!m->json || m->doubt)
 		need_for_good(side == CLIENT ? "client-line" : "server-line", NULL);
@@ -466,7 +491,8 @@ bool is_needed(struct need *need)
 	if (has_need(need))
 		return true;
 	*need = (struct need){.reason = "message", .until = FOR_EVER};
-	if (in_line(&talk.from[CLIENT]->message) || in_line(&talk.from[SERVER]->message))
+	if (in_line(&talk.from[CLIENT]->message) ||
+	    (in_line(&talk.from[SERVER]->message) && begins_as_message(talk.from[SERVER])))
 		return true;
 	need->reason = "question";
 	need->until = held_until(SERVER, FOR_EVER / 2, need->detail);
@@ -485,6 +511,7 @@ bool has_server_spoken(void)
 static void refuse(const char *why, const struct id *id)
 {
 	reply_error(talk.to[CLIENT], id, why);
+	drop_refused(id);
 }
 
 static void take_back(const char *why, const struct id *id)
@@ -559,6 +586,7 @@ void tell_of_changes(void)
 	if (!talk.had_lists && !is_another())
 		return;
 	talk.had_lists = false;
+	have_introduced();
 	tell_changed(talk.to[CLIENT], TOOLS_LIST_CHANGED);
 	tell_changed(talk.to[CLIENT], PROMPTS_LIST_CHANGED);
 	tell_changed(talk.to[CLIENT], RESOURCES_LIST_CHANGED);
