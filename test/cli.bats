@@ -316,7 +316,7 @@ worked() {
 # MCP_REAP_OPTIONS.
 
 @test "MCP_REAP_OPTIONS is read before the command line, which has the last word" {
-	MCP_REAP_OPTIONS='-x -g 100ms' try -- sh -c 'grep NoNewPrivs /proc/self/status; exec sleep 40'
+	MCP_REAP_OPTIONS='-x -g 2' try -- sh -c 'grep NoNewPrivs /proc/self/status; exec sleep 40'
 	[[ $status == 143 && $stdout == $'NoNewPrivs:\t1\n' ]]
 	MCP_REAP_OPTIONS='-g 100ms' try -g 40 -- sh -c 'sleep 1; echo saved'
 	worked saved

@@ -866,6 +866,7 @@ in_handshake() {
 	hello
 	await asleep
 	ask 1
+	call 2 never
 	kill -KILL "$(reaper_pid)"
 	ended
 	[[ $STATUS == 125 ]]

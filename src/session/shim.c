@@ -62,7 +62,8 @@ static void fail_by_exit(struct session *s)
 
 static void lose_reaper(struct session *s, int status)
 {
-	bool failed = s->server == COMING_UP && !s->forced && !s->over && WIFEXITED(status);
+	bool failed = s->server == COMING_UP && !s->forced && !s->over && WIFEXITED(status) &&
+		      (s->has_served || has_recalled());
 	bool outlived = outlives_death(s) && WIFEXITED(status);
 
 	if (!failed && !outlived && (!WIFEXITED(status) || (!s->over && !*end_reason())))

@@ -31,7 +31,7 @@ enum {
 static const char our_id[] = "mcp-reap-";
 
 static struct {
-	bool opened;
+	bool opened, told;
 	int64_t changed; /* when an answer came that is not saved; 0: none is */
 	unsigned asked;  /* openings, by bits, that we have asked for */
 	pid_t saver;     /* 0: none */
@@ -75,9 +75,15 @@ bool recall(struct lane *client, const struct lines *s)
 	member = find_answer(m, s->line, seen(s), &size);
 	if (!member || !reply_member(client, &m->id, member, size))
 		return false;
+	recalled.told = true;
 	if (o == OPEN_INITIALIZE || o == OPEN_DISCOVER)
 		introduce(o, member, size);
 	return true;
+}
+
+bool has_recalled(void)
+{
+	return recalled.told;
 }
 
 void expect(const struct lines *s)

@@ -16,6 +16,9 @@
  * what the client knows of its server. */
 bool recall(struct lane *client, const struct lines *s);
 
+/* Whether the client has been answered so. */
+bool has_recalled(void);
+
 /* The client's request goes to a server. */
 void expect(const struct lines *s);
 
