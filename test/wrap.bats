@@ -529,7 +529,7 @@ read_only() {
 
 @test "--undo of each option that --help names finds the command again" {
 	prepare < <("$MCP_REAP" --help | sed -n 's/^      \(--[a-z-]*\)\(=[A-Z]*\).*/\1 \2/p; s/^  \(-[a-z]\), \(--[a-z-]*\)\(\[*=[A-Za-z]*\)*.*/\1 \3\n\2 \3/p' | jq -nR '{mcpServers:
-		[inputs | split(" ") | select(.[0] != "-h" and .[0] != "--help") | {key: .[0], value: {command: "mcp-reap",
+		[inputs | split(" ") | select(.[0] != "-h" and .[0] != "--help" and .[1] != "=PID") | {key: .[0], value: {command: "mcp-reap",
 			args: ([.[0]] + (if .[1] | startswith("=") then ["x"] else [] end) + ["--", "npx", "a"])}}] | from_entries}')
 	jq -e '.mcpServers | length > 15 and .["-g"].args[1] == "x" and .["--trace-max"].args[1] == "x" and .["-s"].args[1] == "--"' c.json
 	wrap --undo
