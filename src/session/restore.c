@@ -121,8 +121,8 @@ void fail_restoring(struct session *s, const char *why)
 	} else {
 		s->wait = s->wait ? 2 * s->wait : WAIT_MIN;
 		s->retry = now() + s->wait;
-		if (s->retry > last && now() < last)
-			s->retry = last;
+		if (s->retry > last)
+			s->retry = now() < last ? last : last + 1;
 		event("idle-start-failed reason=%s", quoted(why));
 	}
 	snprintf(s->failure, sizeof s->failure, "%s", why);
