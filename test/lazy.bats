@@ -101,7 +101,7 @@ no_server() {
 
 @test "a server that says other lists has the client asked to ask again" {
 	kept "$CHANGES" more-tools
-	: >more
+	: >"more"
 	session -z -- "$CHANGES" more-tools
 	opening
 	no_server

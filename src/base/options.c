@@ -18,7 +18,7 @@
 static const struct options defaults = DEFAULTS;
 struct options opt = DEFAULTS;
 
-enum { MINUTE = 60000, HOUR = 3600000 }; /* ms */
+enum { AUTO_STOP = 600000, HOUR = 3600000 }; /* ms */
 
 static const char usage[] =
 	"Usage: mcp-reap [OPTION]... [--] COMMAND [ARG]...\n"
@@ -176,7 +176,7 @@ static void parse_idle(const char *value)
 	if (strcmp(value, "never") == 0)
 		opt.idle_stop = -1;
 	else if (opt.idle_auto && !value[n])
-		opt.idle_stop = 10 * MINUTE;
+		opt.idle_stop = AUTO_STOP;
 	else
 		opt.idle_stop = parse_duration("idle-stop", opt.idle_auto ? value + n + 1 : value);
 	if (opt.idle_stop == 0)

@@ -78,7 +78,7 @@ bool is_to_be_kept(const struct message *m, enum kept_line *which)
 /* Puts SIZE bytes of LINE, and its end, where WHICH is; none of 0 bytes. */
 static void set_line(enum kept_line which, const char *line, size_t size)
 {
-	char *at = begin_of(which), *next = at + kept.size[which];
+	char *at = begin_of((int)which), *next = at + kept.size[which];
 	size_t whole = size > 0 ? size + 1 : 0;
 
 	memmove(at + whole, next, (size_t)(begin_of(KEPT_LINES) - next));
@@ -123,7 +123,7 @@ const char *line_to_replay(enum kept_line which, size_t *size)
 		kept.latest.given = false;
 		kept.mismatch = NULL;
 	}
-	return begin_of(which);
+	return begin_of((int)which);
 }
 
 bool has_handshake(void)
@@ -199,7 +199,7 @@ static struct introduction read_introduction(const struct message *m, const char
 
 void note_answer_to_kept(enum kept_line which, const struct message *m, const char *line)
 {
-	if (which >= LISTEN) { /* it is over */
+	if (which >= LISTEN && which <= LISTEN_LAST) { /* it is over */
 		drop_line(which);
 		kept.awaited[which].kind = 0;
 	}
