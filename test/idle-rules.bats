@@ -2,7 +2,7 @@
 # --idle-stop by its rules: what holds a server, what does not, and what a server that is brought back gets and gives.
 # idle.bats has the mechanism: stops, starts, endings, races, ids; program.bats what is started.
 
-# shellcheck disable=SC2030,SC2031,SC2153,SC2034,SC2119,SC2120 # each test is a subshell; helper.bash sets STATUS
+# shellcheck disable=SC2030,SC2031,SC2153,SC2034,SC2119,SC2120,SC2016 # each test is a subshell; helper.bash sets STATUS
 load helper
 load mcp
 
@@ -613,7 +613,7 @@ rooted() {
 	call 5 never
 	lets_go
 	await answered 5
-	[[ $(grep -v '^{.*}$' out | wc -l) -le 1 ]]
+	(($(grep -vc '^{.*}$' out) <= 1))
 	[[ $(tail -n 1 out) == *'"id":900,"result"'* ]]
 }
 
