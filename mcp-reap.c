@@ -186,6 +186,7 @@ int main(int argc, char **argv)
 	refuse_packets(STDOUT_FILENO, "stdout");
 	self.shim = getpid();
 	begin_walks();
+	begin_lanes();
 	begin_watching(&s);
 	s.signals = take_signals();
 	int client = watch_client();

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "kept.h"
 
+#include "../base/memory.h"
+
 #include <stdalign.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { KEPT_MAX = 1 << 15 }; /* bytes of a line */
 
@@ -22,9 +25,8 @@ struct introduction {
 	uint64_t hash; /* of capabilities and serverInfo, as they are written; 0: unknown */
 };
 
-/* Pages that are not used cost nothing. */
 static struct {
-	alignas(4096) size_t size[KEPT_LINES];
+	size_t size[KEPT_LINES];
 	struct id id[KEPT_LINES];
 	bool replays[KEPT_LINES];      /* a new server is to hear it from us */
 	struct id awaited[KEPT_LINES]; /* whose answer is for us; no kind: none's */
@@ -33,15 +35,25 @@ static struct {
 	const char *mismatch; /* of the latest, which the session cannot go on with; NULL: none */
 	size_t roots;         /* bytes of the answer about roots; 0: none */
 	struct span roots_id;
+} kept;
 
+/* There from the first on. */
+static struct texts {
 	char lines[KEPT_LINES * KEPT_MAX]; /* one after the other */
 	alignas(4096) char roots_line[KEPT_MAX];
-} kept;
+} * texts;
+
+static void have_texts(void)
+{
+	if (!texts)
+		texts = map_memory(sizeof *texts, MAP_PRIVATE);
+}
 
 /* Where the kept line WHICH begins; of KEPT_LINES, where all of them end. */
 static char *begin_of(int which)
 {
-	char *at = kept.lines;
+	have_texts();
+	char *at = texts->lines;
 
 	for (int i = 0; i < which; i++)
 		at += kept.size[i];
@@ -282,7 +294,8 @@ void keep_roots(const struct message *m, const char *line, size_t size)
 	kept.roots = 0;
 	if (size > KEPT_MAX || !has_member(m, RESULT) || is_error(m))
 		return;
-	memcpy(kept.roots_line, line, size);
+	have_texts();
+	memcpy(texts->roots_line, line, size);
 	kept.roots = size;
 	kept.roots_id = m->id_at;
 }
@@ -294,9 +307,11 @@ void forget_roots(void)
 
 bool kept_roots(const char **head, size_t *head_size, const char **tail, size_t *tail_size)
 {
-	*head = kept.roots_line;
+	if (kept.roots == 0)
+		return false;
+	*head = texts->roots_line;
 	*head_size = (size_t)kept.roots_id.start;
-	*tail = kept.roots_line + kept.roots_id.end;
+	*tail = texts->roots_line + kept.roots_id.end;
 	*tail_size = kept.roots - (size_t)kept.roots_id.end;
-	return kept.roots > 0;
+	return true;
 }

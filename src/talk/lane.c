@@ -46,7 +46,12 @@ struct buffer {
 enum { KEPT = 4096 - offsetof(struct buffer, bytes) };
 
 /* There from the start: an ending must not depend on some memory being left then. */
-static struct buffer buffers[BUFFERS];
+static struct buffer *buffers; /* BUFFERS of them */
+
+void begin_lanes(void)
+{
+	buffers = map_memory(BUFFERS * sizeof *buffers, MAP_PRIVATE);
+}
 
 static void hold_buffer(struct lane *l)
 {

@@ -59,6 +59,9 @@ struct lane {
  * end of file. */
 enum flow { FLOW_MORE, FLOW_WAIT, FLOW_IN_ENDED, FLOW_OUT_CLOSED };
 
+/* Reserves the lanes' memory. */
+void begin_lanes(void);
+
 /* Moves what can be moved without waiting, for one turn. */
 enum flow pump(struct lane *l);
 

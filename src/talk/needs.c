@@ -5,19 +5,17 @@
 #include "../base/memory.h"
 #include "../base/options.h"
 
-#include <stdalign.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { URIS_MAX = 512 }; /* subscriptions */
 
-/* Pages that are not used cost nothing. */
-static struct {
-	alignas(4096) uint64_t uris[URIS_MAX];
-} notes;
+/* There from the first on. */
+static uint64_t *uris;
 
 static struct {
-	alignas(64) struct need for_good; /* reason NULL: none */
+	struct need for_good; /* reason NULL: none */
 	size_t nuris;
 	int64_t visit; /* since when; 0: none */
 } needs;
@@ -32,22 +30,29 @@ void need_for_good(const char *reason, const char *detail)
 		snprintf(needs.for_good.detail, sizeof needs.for_good.detail, "%s", detail);
 }
 
+static void add_uri(uint64_t uri)
+{
+	if (!uris)
+		uris = map_memory(URIS_MAX * sizeof *uris, MAP_PRIVATE);
+	uris[needs.nuris++] = uri;
+}
+
 void subscribe(uint64_t uri)
 {
 	for (size_t i = 0; i < needs.nuris; i++)
-		if (notes.uris[i] == uri)
+		if (uris[i] == uri)
 			return;
 	if (needs.nuris == URIS_MAX)
 		need_for_good("subscriptions", NULL);
 	else
-		notes.uris[needs.nuris++] = uri;
+		add_uri(uri);
 }
 
 void unsubscribe(uint64_t uri)
 {
 	for (size_t i = 0; i < needs.nuris; i++)
-		if (notes.uris[i] == uri)
-			notes.uris[i] = notes.uris[--needs.nuris];
+		if (uris[i] == uri)
+			uris[i] = uris[--needs.nuris];
 }
 
 void begin_visit(void)
@@ -81,6 +86,6 @@ void forget_needs(void)
 
 void give_needs_back(void)
 {
-	if (needs.nuris == 0)
-		give_back(&notes, sizeof notes);
+	if (uris && needs.nuris == 0)
+		give_back(uris, URIS_MAX * sizeof *uris);
 }

@@ -4,8 +4,8 @@
 #include "../base/clock.h"
 #include "../base/memory.h"
 
-#include <stdalign.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { PENDING_MAX = 512 }; /* of one side */
 
@@ -17,27 +17,30 @@ struct pending {
 	int64_t since; /* ms */
 };
 
-/* Pages that are not used cost nothing. */
-static struct {
-	alignas(4096) struct pending of[2][PENDING_MAX];
-} notes;
+/* There from the first on; pages that are not used cost nothing. */
+static struct notes {
+	struct pending of[2][PENDING_MAX];
+} * notes;
 
-static alignas(64) size_t n[2];
+static size_t n[2];
 
 static struct pending *find(enum side side, const struct id *id)
 {
 	for (size_t i = 0; i < n[side]; i++)
-		if (same_id(&notes.of[side][i].id, id))
-			return &notes.of[side][i];
+		if (same_id(&notes->of[side][i].id, id))
+			return &notes->of[side][i];
 	return NULL;
 }
 
 bool add_pending(enum side side, const struct message *m, enum errand errand)
 {
-	struct pending *p = &notes.of[side][n[side]];
+	struct pending *p;
 
 	if (n[side] == PENDING_MAX)
 		return false;
+	if (!notes)
+		notes = map_memory(sizeof *notes, MAP_PRIVATE);
+	p = &notes->of[side][n[side]];
 	*p = (struct pending){.id = m->id, .errand = errand, .since = now()};
 	memcpy(p->method, m->method, sizeof p->method);
 	n[side]++;
@@ -51,7 +54,7 @@ bool settle(enum side side, const struct id *id, enum errand *errand)
 	if (!p)
 		return false;
 	*errand = p->errand;
-	*p = notes.of[side][--n[side]];
+	*p = notes->of[side][--n[side]];
 	return true;
 }
 
@@ -85,7 +88,7 @@ int64_t held_until(enum side side, int64_t limit, char *method)
 	int64_t until = 0;
 
 	for (size_t i = 0; i < n[side]; i++) {
-		const struct pending *p = &notes.of[side][i];
+		const struct pending *p = &notes->of[side][i];
 		if (p->errand != WORK || p->since + limit <= until)
 			continue;
 		until = p->since + limit;
@@ -98,13 +101,13 @@ void give_up_pending(enum side side, void (*tell)(const char *why, const struct 
 		     const char *why)
 {
 	for (size_t i = 0; i < n[side]; i++)
-		if (!notes.of[side][i].cancelled)
-			tell(why, &notes.of[side][i].id);
+		if (!notes->of[side][i].cancelled)
+			tell(why, &notes->of[side][i].id);
 	n[side] = 0;
 }
 
 void give_pending_back(void)
 {
-	if (n[CLIENT] + n[SERVER] == 0)
-		give_back(&notes, sizeof notes);
+	if (notes && n[CLIENT] + n[SERVER] == 0)
+		give_back(notes, sizeof *notes);
 }

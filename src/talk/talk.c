@@ -7,7 +7,6 @@
 #include "recall.h"
 #include "reply.h"
 
-#include <stdalign.h>
 #include <string.h>
 
 enum {
@@ -16,7 +15,7 @@ enum {
 	ANSWER_MAX = 4 << 20, /* bytes of one that may be kept */
 };
 static struct {
-	alignas(64) const struct lines *from[2];
+	const struct lines *from[2];
 	struct lane *to[2];
 	enum phase phase;
 	int64_t active; /* ms: see last_activity() */
