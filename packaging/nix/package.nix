@@ -13,7 +13,7 @@
 
 stdenv.mkDerivation (finalAttrs: {
   pname = "mcp-reap";
-  version = "0.1.0";
+  version = "0.2.0";
 
   src = fetchurl {
     url = "https://mcp-reap.example.org/releases/mcp-reap-${finalAttrs.version}.tar.gz";

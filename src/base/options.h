@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define VERSION "0.1.0"
+#define VERSION "0.2.0"
 #define OPTIONS_VARIABLE "MCP_REAP_OPTIONS"
 
 enum { SPARED_MAX = 16 };
