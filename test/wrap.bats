@@ -113,7 +113,7 @@ stub() {
 		cp "$block" c.json
 		wrap --undo
 		run -1 grep mcp-reap c.json
-		wrap -o "$(grep -o '"-i", "10m", "-l"' "$block" | tr -d '",')"
+		wrap -o "$(grep -o '"-f"' "$block" | tr -d '"')"
 		sed -i "s,$REAP,mcp-reap," c.json
 		diff "$block" c.json
 		n=$((n + 1))
