@@ -50,6 +50,9 @@ _mcp_reap()
 		--drop-launcher)
 			mapfile -t COMPREPLY < <(compgen -W all -- "$cur")
 			;;
+		i | --idle-stop)
+			mapfile -t COMPREPLY < <(compgen -W 'auto never' -- "$cur")
+			;;
 		--stop | --restart)
 			mapfile -t COMPREPLY < <(compgen -W "$(mcp-reap --list 2>/dev/null | sed -nE 's,^ *([0-9]+)  .*,\1,p')" -- "$cur")
 			;;

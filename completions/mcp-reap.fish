@@ -40,7 +40,7 @@ complete -c mcp-reap -n 'not __mcp_reap_no_command' -a '(__mcp_reap_complete_com
 complete -c mcp-reap -n '__mcp_reap_no_command; and not string match -q -- "-*" (commandline -ct)' -a '(__fish_complete_command)'
 complete -c mcp-reap -n __mcp_reap_no_command -s g -l grace -x -d 'From the end of input to SIGTERM'
 complete -c mcp-reap -n __mcp_reap_no_command -s k -l kill-after -x -d 'From SIGTERM to SIGKILL'
-complete -c mcp-reap -n __mcp_reap_no_command -s i -l idle-stop -x -d 'Stop the server when nothing has passed for so long'
+complete -c mcp-reap -n __mcp_reap_no_command -s i -l idle-stop -x -a 'auto never' -d 'Stop the server when nothing has passed for so long'
 complete -c mcp-reap -n __mcp_reap_no_command -l idle-request -x -d 'For how long a request without an answer keeps the server'
 complete -c mcp-reap -n __mcp_reap_no_command -s z -l lazy -d 'Start the server when it is first needed'
 complete -c mcp-reap -n __mcp_reap_no_command -s r -l restart -d 'Start the server again when it dies'

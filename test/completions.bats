@@ -102,6 +102,7 @@ mcp-reap -v --grace=2 -k 3s --drop | --drop-launcher
 mcp-reap --list=j | json
 mcp-reap --stats=j | json
 mcp-reap --drop-launcher=a | all
+mcp-reap --idle-stop=a | auto
 mcp-reap -t some | some-file
 mcp-reap --trace=some | some-file'
 

@@ -30,8 +30,10 @@ static const char usage[] =
 	"                               [10s; 2s once the client waits no more]\n"
 	"  -k, --kill-after=DURATION  from SIGTERM to SIGKILL\n"
 	"                               [2s; 10s before COMMAND's first output]\n"
-	"  -i, --idle-stop=DURATION   end COMMAND when nothing has passed for so long and\n"
-	"                               nothing is awaited; start it again when needed\n"
+	"  -i, --idle-stop=WHEN       end COMMAND when nothing passes for a DURATION and it\n"
+	"                               is not at work; start it again when needed;\n"
+	"                               auto[:DURATION]: only if it was never used\n"
+	"                               [10m]; never\n"
 	"      --idle-request=DURATION\n"
 	"                             for how long a request without an answer keeps\n"
 	"                               COMMAND [10 times idle-stop; 1h at least]\n"
@@ -68,7 +70,7 @@ static const char usage[] =
 	"\n"
 	"Examples:\n"
 	"  mcp-reap -- npx -y @upstash/context7-mcp\n"
-	"  mcp-reap -i 10m -l -- npx -y @upstash/context7-mcp   for clients that live on\n";
+	"  mcp-reap -f -- npx -y @upstash/context7-mcp   for clients that live on\n";
 
 /* Added to an option's letter: as if the option had not been given before, by
  * MCP_REAP_OPTIONS say. */
