@@ -32,6 +32,7 @@ struct answer {
 	size_t member_size;
 	int64_t time; /* s: when it was said last */
 	bool told;
+	bool changed; /* since: it is not used, nor written */
 	struct id id; /* of a request */
 };
 
@@ -306,6 +307,8 @@ const char *save_answers(void)
 	add(&t, answers.key, answers.key_size);
 	for (size_t i = 0; i < answers.nkept; i++) {
 		const struct answer *a = &answers.kept[i];
+		if (a->changed)
+			continue;
 		addf(&t, "{\"time\":%lld,\"method\":\"%s\"", (long long)a->time,
 		     opening_methods[a->opening]);
 		if (a->params_size > 0)
@@ -349,7 +352,7 @@ const char *find_answer(const struct message *m, const char *line, size_t n, siz
 	else if (o != OPEN_DISCOVER && answers.initialize != THE_SAME &&
 		 (answers.initialize == ANOTHER || keeps_any(OPEN_INITIALIZE)))
 		return NULL;
-	if (!a)
+	if (!a || a->changed)
 		return NULL;
 	a->told = true;
 	*size = a->member_size;
@@ -404,7 +407,7 @@ static bool keep_heard(struct answer *a)
 		    memcmp(old->member, a->member, a->member_size) == 0;
 
 	a->time = (int64_t)time(NULL);
-	if (same && a->time - old->time < DAY && old->time <= a->time) {
+	if (same && !old->changed && a->time - old->time < DAY && old->time <= a->time) {
 		free(a->params);
 		free(a->member);
 		return true;
@@ -443,7 +446,9 @@ enum heard hear_answer(const struct message *m, const char *line, size_t n)
 	return keep_heard(&a) ? AS_KEPT : NOT_AS_KEPT;
 }
 
-bool drop_changed(const struct message *m)
+/* What the server has been asked for and answers behind it is newer than that: servers that change
+ * their tools at the end of the handshake would else have nothing kept. */
+bool note_changed(const struct message *m)
 {
 	static const struct {
 		const char *method;
@@ -461,13 +466,10 @@ bool drop_changed(const struct message *m)
 			another = changes[i].another;
 		}
 	bool any = false;
-	for (size_t i = answers.nkept; i-- > 0;)
-		if (answers.kept[i].opening == one || answers.kept[i].opening == another) {
-			drop_kept(i);
-			any = true;
-		}
-	for (size_t i = answers.nasked; i-- > 0;)
-		if (answers.asked[i].opening == one || answers.asked[i].opening == another)
-			remove_from(answers.asked, &answers.nasked, i);
+	for (size_t i = 0; i < answers.nkept; i++) {
+		struct answer *a = &answers.kept[i];
+		if (!a->changed && (a->opening == one || a->opening == another))
+			a->changed = answers.changed = any = true;
+	}
 	return any;
 }

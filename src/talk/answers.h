@@ -46,9 +46,9 @@ enum heard {
 /* The server has said M. */
 enum heard hear_answer(const struct message *m, const char *line, size_t n);
 
-/* A server has said M, a notification: if that is a list_changed, the lists of its kind are not
- * kept any more, nor are answers to what was asked for before it.  Returns whether any were. */
-bool drop_changed(const struct message *m);
+/* A server has said M, a notification: if that is a list_changed, the lists of its kind are as good
+ * as not kept, until it answers once more.  Returns whether any were. */
+bool note_changed(const struct message *m);
 
 /* What find_answer has answered the client with, for a server that runs to be asked again. */
 struct told {

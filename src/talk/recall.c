@@ -192,7 +192,7 @@ bool hear_opening(struct lane *client, const struct lines *s)
 
 	if (!opt.lazy)
 		return false;
-	if (is_notification(m) && drop_changed(m))
+	if (is_notification(m) && note_changed(m))
 		recalled.changed = now();
 	if (ours != OPENINGS)
 		recalled.asked &= ~(1U << ours);

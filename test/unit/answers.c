@@ -85,7 +85,7 @@ int main(int argc, char **argv)
 			} else if (strcmp(what, "part") == 0) { /* its end is not there */
 				puts(heard[hear_answer(&m, *word, strlen(*word) - 9)]);
 			} else if (strcmp(what, "changed") == 0) {
-				drop_changed(&m);
+				note_changed(&m);
 			}
 		}
 	}
