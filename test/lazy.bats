@@ -267,6 +267,62 @@ no_server() {
 	(($(servers | wc -l) == 1))
 }
 
+# The client of 2026-07-28, which has asked another process of the server for server/discover.
+listen() {
+	request '"listen"' subscriptions/listen '{"notifications":{"toolsListChanged":true}}'
+	await told notifications/subscriptions/acknowledged
+	request '"l1"' tools/list
+	await answered '"l1"'
+}
+
+@test "a session that begins with a listener for lists is acknowledged and answered as last time, and has no server" {
+	session -z -- listens
+	listen
+	close_stdin
+	ended
+	(($(wc -l <out) == 3)) # at its end it answers the listener
+	rm log
+	mv out out.first
+	session -z -- listens
+	listen
+	no_server
+	diff <(jq -cS . out) <(head -n 2 out.first | jq -cS .)
+	ask 1
+	[[ $(got_by "$SERVER" | head -n 1) == *'"subscriptions/listen"'* ]]
+	(($(grep -c acknowledged out) == 1))
+}
+
+@test "a listener that was refused is not answered by us" {
+	session -z --
+	request '"listen"' subscriptions/listen '{"notifications":{"toolsListChanged":true}}'
+	request '"l1"' tools/list
+	await answered '"l1"'
+	close_stdin
+	ended
+	rm log
+	session -z --
+	request '"listen"' subscriptions/listen '{"notifications":{"toolsListChanged":true}}'
+	await logged subscriptions/listen
+	run ! told acknowledged
+}
+
+@test "tools that change between the request for them and the answer are kept" {
+	local i
+	for i in 1 2; do
+		session -z -- "$CHANGES" fickle
+		opening
+		((i == 1)) || no_server
+		if ((i == 2)); then
+			ask 1
+			sleep 0.5
+			(($(grep -c tools/list_changed out) == 1)) # the server's own; the lists are the same
+		fi
+		close_stdin
+		ended
+		rm log
+	done
+}
+
 @test "lazy, stopped while idle, restarted: each call is answered" {
 	local n
 	kept

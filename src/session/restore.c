@@ -40,7 +40,7 @@ static void replay(struct session *s, enum kept_line which)
 	const char *line = line_to_replay(which, &size);
 
 	put_in(&s->in, line, size);
-	if (which == INITIALIZE)
+	if (which == INITIALIZE || which >= LISTEN)
 		expect_replayed(line, size);
 	if (size > 0 && is_tracing())
 		trace_message("client", line, size - 1, true, "replayed");

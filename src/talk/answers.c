@@ -419,13 +419,19 @@ static bool keep_heard(struct answer *a)
 	return same;
 }
 
+/* An acknowledgement is the first listener's: servers give them in order. */
+static bool is_answered_by(const struct answer *asked, const struct message *m)
+{
+	return is_answer(m) ? same_id(&asked->id, &m->id) : asked->opening == OPEN_LISTEN;
+}
+
 enum heard hear_answer(const struct message *m, const char *line, size_t n)
 {
 	size_t i = 0;
 
-	if (!is_answer(m))
+	if (!is_answer(m) && !is_acknowledgement(m))
 		return NOT_EXPECTED;
-	while (i < answers.nasked && !same_id(&answers.asked[i].id, &m->id))
+	while (i < answers.nasked && !is_answered_by(&answers.asked[i], m))
 		i++;
 	if (i == answers.nasked)
 		return NOT_EXPECTED;

@@ -2,6 +2,7 @@
 #include "kept.h"
 
 #include "../base/memory.h"
+#include "opening.h"
 
 #include <stdalign.h>
 #include <stdint.h>
@@ -60,12 +61,6 @@ static char *begin_of(int which)
 	return at;
 }
 
-/* Whether M asks for changes of lists, and of nothing else. */
-static bool listens_to_lists(const struct message *m)
-{
-	return has_member(m, NOTIFICATIONS) && !is_set(m, LISTEN_OTHER);
-}
-
 bool is_to_be_kept(const struct message *m, enum kept_line *which)
 {
 	int i = 0;
@@ -77,8 +72,7 @@ bool is_to_be_kept(const struct message *m, enum kept_line *which)
 	if (i == INITIALIZED && !is_notification(m))
 		return false;
 	if (i == LISTEN) {
-		if (strcmp(m->method, methods[LISTEN]) != 0 || !is_request(m) ||
-		    !listens_to_lists(m))
+		if (strcmp(m->method, methods[LISTEN]) != 0 || !is_request(m) || !is_of_lists(m))
 			return false;
 		while (i <= LISTEN_LAST && kept.size[i] > 0)
 			i++;
@@ -155,8 +149,7 @@ bool is_kept(const struct id *id, enum kept_line *which)
 
 bool is_for_us(const struct message *m, enum kept_line *which)
 {
-	bool acknowledges = is_notification(m) &&
-			    strcmp(m->method, "notifications/subscriptions/acknowledged") == 0;
+	bool acknowledges = is_acknowledgement(m);
 
 	for (int i = 0; i < KEPT_LINES; i++)
 		if (kept.awaited[i].kind &&
@@ -257,6 +250,12 @@ void note_discovery(const struct message *m)
 {
 	if (!kept.client.given)
 		kept.client.declared = m->set;
+}
+
+void note_acknowledgement(const struct message *m)
+{
+	if (!kept.client.given)
+		kept.client.declared |= lists_of(m);
 }
 
 uint64_t declared_members(void)

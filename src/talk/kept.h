@@ -81,6 +81,9 @@ bool has_begun_with_handshake(void);
  */
 void note_discovery(const struct message *m);
 
+/* Without a handshake M, its acknowledgement of a listener, says that too. */
+void note_acknowledgement(const struct message *m);
+
 /* What the server has declared to the client, by bits; 0: nothing yet. */
 uint64_t declared_members(void);
 

@@ -13,9 +13,13 @@ enum {
 };
 
 const char *const opening_methods[OPENINGS] = {
-	[OPEN_INITIALIZE] = "initialize",    [OPEN_DISCOVER] = "server/discover",
-	[OPEN_TOOLS] = "tools/list",         [OPEN_PROMPTS] = "prompts/list",
-	[OPEN_RESOURCES] = "resources/list", [OPEN_TEMPLATES] = "resources/templates/list",
+	[OPEN_INITIALIZE] = "initialize",
+	[OPEN_DISCOVER] = "server/discover",
+	[OPEN_TOOLS] = "tools/list",
+	[OPEN_PROMPTS] = "prompts/list",
+	[OPEN_RESOURCES] = "resources/list",
+	[OPEN_TEMPLATES] = "resources/templates/list",
+	[OPEN_LISTEN] = "subscriptions/listen",
 };
 
 /* Of params._meta. */
@@ -31,6 +35,24 @@ enum opening opening_of_method(const char *method)
 	return o;
 }
 
+bool is_of_lists(const struct message *m)
+{
+	return has_member(m, NOTIFICATIONS) && !is_set(m, LISTEN_OTHER);
+}
+
+uint64_t lists_of(const struct message *m)
+{
+	return (uint64_t)is_set(m, LISTEN_TOOLS) << TOOLS_LIST_CHANGED |
+	       (uint64_t)is_set(m, LISTEN_PROMPTS) << PROMPTS_LIST_CHANGED |
+	       (uint64_t)is_set(m, LISTEN_RESOURCES) << RESOURCES_LIST_CHANGED;
+}
+
+bool is_acknowledgement(const struct message *m)
+{
+	return is_notification(m) &&
+	       strcmp(m->method, "notifications/subscriptions/acknowledged") == 0;
+}
+
 /* Whether M is one message, and leaves no doubt. */
 static bool is_clear(const struct message *m)
 {
@@ -41,7 +63,8 @@ enum opening opening_of(const struct message *m)
 {
 	if (!is_clear(m) || !is_request(m) || has_member(m, CURSOR))
 		return OPENINGS;
-	return opening_of_method(m->method);
+	enum opening o = opening_of_method(m->method);
+	return o == OPEN_LISTEN && !is_of_lists(m) ? OPENINGS : o;
 }
 
 /* What is to be cut from the text of params. */
@@ -202,11 +225,33 @@ static bool has_next_page(const char *result, size_t size)
 	return !json_end(&j) || found;
 }
 
+/* What M acknowledges. */
+static char *acknowledged_lists(const struct message *m, size_t *size)
+{
+	static const struct {
+		enum member list;
+		const char *name;
+	} lists[] = {{TOOLS_LIST_CHANGED, "tools"},
+		     {PROMPTS_LIST_CHANGED, "prompts"},
+		     {RESOURCES_LIST_CHANGED, "resources"}};
+	char bytes[128];
+	struct text t = {bytes, sizeof bytes, 0};
+
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+		if (lists_of(m) >> lists[i].list & 1)
+			addf(&t, "%s\"%s\":{\"listChanged\":true}", t.length > 0 ? "," : "",
+			     lists[i].name);
+	addf(&t, "}}");
+	return copy_behind("\"result\":{\"capabilities\":{", t.bytes, t.length, size);
+}
+
 char *lasting_member(enum opening o, const struct message *m, const char *line, size_t n,
 		     size_t *size)
 {
 	const struct span *at = is_error(m) ? &m->error_at : &m->result_at;
 
+	if (o == OPEN_LISTEN)
+		return is_clear(m) && is_acknowledgement(m) ? acknowledged_lists(m, size) : NULL;
 	if (!is_clear(m) || !is_answer(m) || at->end > n || line[at->start] != '{')
 		return NULL;
 	line += at->start;

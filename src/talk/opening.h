@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum opening {
 	OPEN_INITIALIZE,
@@ -15,13 +16,23 @@ enum opening {
 	OPEN_PROMPTS,
 	OPEN_RESOURCES,
 	OPEN_TEMPLATES,
-	OPENINGS, /* none of them */
+	OPEN_LISTEN, /* subscriptions/listen for changes of lists, and of nothing else */
+	OPENINGS,    /* none of them */
 };
 
 extern const char *const opening_methods[OPENINGS];
 
 /* Which one METHOD is. */
 enum opening opening_of_method(const char *method);
+
+/* Whether M, subscriptions/listen or its acknowledgement, is about changes of lists alone. */
+bool is_of_lists(const struct message *m);
+
+/* Those lists, as the bits of the members that servers declare them by. */
+uint64_t lists_of(const struct message *m);
+
+/* Whether M is the acknowledgement. */
+bool is_acknowledgement(const struct message *m);
 
 /* Which one the request M is; one for a later page is none. */
 enum opening opening_of(const struct message *m);
@@ -37,8 +48,9 @@ char *lasting_params(const struct message *m, const char *line, size_t n, size_t
 /*
  * The member of the answer M to the opening O, of whose text LINE has the first N bytes, that may
  * be said again in another session: "result":... or "error":....  Not the first of many pages,
- * whose cursor the next server does not know, and no error that may be gone by then.  Returns
- * memory as above; NULL: none.
+ * whose cursor the next server does not know, and no error that may be gone by then.  For a
+ * listener M is its acknowledgement, which is said as capabilities.  Returns memory as above; NULL:
+ * none.
  */
 char *lasting_member(enum opening o, const struct message *m, const char *line, size_t n,
 		     size_t *size);

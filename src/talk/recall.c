@@ -57,22 +57,30 @@ static void introduce(enum opening o, const char *member, size_t size)
 		note_discovery(&m);
 }
 
-bool recall(struct lane *client, const struct lines *s)
+/* What is kept for the client's request, the line of S. */
+static const char *look_up(const struct lines *s, size_t *size)
 {
 	const struct message *m = &s->message;
-	enum opening o = opening_of(m);
-	const char *member, *why;
-	size_t size;
+	const char *why;
 
-	if (!opt.lazy || o == OPENINGS)
-		return false;
+	if (!opt.lazy || opening_of(m) == OPENINGS)
+		return NULL;
 	if (!recalled.opened) {
 		recalled.opened = true;
 		why = open_answers(m, s->line, seen(s));
 		if (why)
 			event("lazy-nothing-kept reason=%s", quoted(why));
 	}
-	member = find_answer(m, s->line, seen(s), &size);
+	return find_answer(m, s->line, seen(s), size);
+}
+
+bool recall(struct lane *client, const struct lines *s)
+{
+	const struct message *m = &s->message;
+	enum opening o = opening_of(m);
+	size_t size;
+	const char *member = look_up(s, &size);
+
 	if (!member || !reply_member(client, &m->id, member, size))
 		return false;
 	recalled.told = true;
@@ -84,6 +92,20 @@ bool recall(struct lane *client, const struct lines *s)
 bool has_recalled(void)
 {
 	return recalled.told;
+}
+
+bool recall_listener(struct lane *client, const struct lines *s)
+{
+	const struct message *m = &s->message;
+	size_t size;
+	const char *member = look_up(s, &size);
+
+	if (member && !declared_members())
+		introduce(OPEN_LISTEN, member, size);
+	if (!declared_members() || !acknowledge(client, &m->id, declared_members() & lists_of(m)))
+		return false;
+	recalled.told |= member != NULL;
+	return true;
 }
 
 void expect(const struct lines *s)
@@ -132,7 +154,8 @@ void ask_again(struct lane *server)
 	struct told told;
 
 	for (size_t at = 0; next_told(&at, &told);)
-		if (told.opening != OPEN_INITIALIZE && !(recalled.asked >> told.opening & 1))
+		if (told.opening != OPEN_INITIALIZE && told.opening != OPEN_LISTEN &&
+		    !(recalled.asked >> told.opening & 1))
 			ask(server, &told);
 }
 

@@ -16,13 +16,16 @@
  * what the client knows of its server. */
 bool recall(struct lane *client, const struct lines *s);
 
+/* The same for a listener, by what is known of the server, or is kept. */
+bool recall_listener(struct lane *client, const struct lines *s);
+
 /* Whether the client has been answered so. */
 bool has_recalled(void);
 
 /* The client's request goes to a server. */
 void expect(const struct lines *s);
 
-/* The kept LINE of SIZE bytes, initialize, is replayed to a server. */
+/* The kept LINE of SIZE bytes, initialize or a listener, is replayed to a server. */
 void expect_replayed(const char *line, size_t size);
 
 /* Asks the server for the lists that the client has been told of. */

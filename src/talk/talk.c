@@ -3,6 +3,7 @@
 
 #include "../base/clock.h"
 #include "../base/options.h"
+#include "opening.h"
 #include "pending.h"
 #include "recall.h"
 #include "reply.h"
@@ -165,6 +166,8 @@ static void note_notification(enum side side, const struct message *m)
 		end_visit();
 	else if (side == SERVER && says_lists_changed(m))
 		talk.lists = true;
+	else if (side == SERVER && is_acknowledgement(m))
+		note_acknowledgement(m);
 	else if (side == SERVER && is_push(m) && talk.phase != LEAVING)
 		need_for_good("push", m->method);
 }
@@ -387,14 +390,6 @@ static enum route call_server(void)
 	return LATER;
 }
 
-/* The members by which servers declare the changes that M, a listener, asks for. */
-static uint64_t asked_lists(const struct message *m)
-{
-	return (uint64_t)is_set(m, LISTEN_TOOLS) << TOOLS_LIST_CHANGED |
-	       (uint64_t)is_set(m, LISTEN_PROMPTS) << PROMPTS_LIST_CHANGED |
-	       (uint64_t)is_set(m, LISTEN_RESOURCES) << RESOURCES_LIST_CHANGED;
-}
-
 /* Whether the request, the line of S, of a session without a server, is one that we can answer. */
 static bool answer(const struct lines *s)
 {
@@ -406,9 +401,9 @@ static bool answer(const struct lines *s)
 		return reply(client, &m->id, "{}");
 	if (is_called(m, "logging/setLevel") && talk.phase == UNSERVED && has_declared(LOGGING))
 		return reply(client, &m->id, "{}");
-	if (is_called(m, "subscriptions/listen") && talk.phase == UNSERVED &&
-	    is_to_be_kept(m, &which) && declared_members())
-		return acknowledge(client, &m->id, declared_members() & asked_lists(m));
+	if (is_called(m, "subscriptions/listen"))
+		return talk.phase == UNSERVED && is_to_be_kept(m, &which) &&
+		       recall_listener(client, s);
 	return talk.phase == UNSERVED && recall(client, s);
 }
 
