@@ -7,7 +7,8 @@ load helper
 load mcp
 
 # How long sessions are idle before a stop, where it does not matter.
-IDLE=(-i 200ms)
+IDLE=(-i 600ms)
+LONG=2
 
 # up [OPTION]... -- WORD...: a session that is up, with its events.
 up() {
@@ -71,7 +72,7 @@ rests() {
 }
 
 @test "a cancelled call that goes on keeps the server for --idle-request at most, and gets no answer of ours" {
-	up --idle-request=2s -- works-on
+	up --idle-request=4s -- works-on
 	call 5 never
 	cancel 5
 	await logged notifications/cancelled
@@ -124,7 +125,7 @@ error() {
 }
 
 @test "a user who was sent to a URL keeps the server for --idle-request at most" {
-	error -32042 --idle-request=2s
+	error -32042 --idle-request=4s
 	keeps elicitation
 	lets_go
 }
@@ -792,7 +793,7 @@ docker() {
 	await asleep
 	ask 1
 	await asleep
-	[[ $(<err) == 'mcp-reap: idle-stop: nothing had passed for 200 ms: the server was stopped, and what it had in memory is gone; the next message starts it again' ]]
+	[[ $(<err) == 'mcp-reap: idle-stop: nothing had passed for 600 ms: the server was stopped, and what it had in memory is gone; the next message starts it again' ]]
 }
 
 @test "-i never is stronger than the environment's -i" {

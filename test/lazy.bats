@@ -326,7 +326,7 @@ listen() {
 @test "lazy, stopped while idle, restarted: each call is answered" {
 	local n
 	kept
-	session -f -i 100ms --
+	session -f -i 600ms --
 	opening
 	no_server
 	for n in 1 2 3; do
