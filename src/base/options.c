@@ -247,6 +247,7 @@ static void be_frugal(void)
 	opt.lazy = opt.restart = opt.json_only = true;
 	opt.drop_launcher = DROP_ABOVE_PARENT;
 	opt.idle_stop = (int64_t)HOUR / 2;
+	opt.idle_auto = false;
 }
 
 __attribute__((noreturn)) static void print_and_exit(const char *text)

@@ -100,6 +100,11 @@ void keep_last_words(struct lines *errors)
 	listen_to(errors, keep_words);
 }
 
+void forget_last_words(void)
+{
+	memset(&words, 0, sizeof words);
+}
+
 const char *last_words(void)
 {
 	static char all[WORDS * (WORDS_MAX + 2) + 1];

@@ -22,6 +22,9 @@ void restart_now(struct session *s);
 /* Has the last lines of the server's stderr kept, for errors. */
 void keep_last_words(struct lines *errors);
 
+/* Another server begins. */
+void forget_last_words(void);
+
 /* They, in one line behind ": "; "" if there are none.  Valid until the next one is heard. */
 const char *last_words(void);
 

@@ -88,6 +88,7 @@ static void settle_down(struct session *s)
 
 static void try_server(struct session *s)
 {
+	forget_last_words();
 	const char *failed = start_server(s, pidfd_of_client());
 
 	if (failed) {

@@ -80,7 +80,7 @@ bool awaits_work(enum side side, const struct id *id)
 {
 	const struct pending *p = find(side, id);
 
-	return p && p->errand == WORK;
+	return p && (p->errand == WORK || p->errand == WATCH);
 }
 
 int64_t held_until(enum side side, int64_t limit, char *method)
@@ -89,9 +89,12 @@ int64_t held_until(enum side side, int64_t limit, char *method)
 
 	for (size_t i = 0; i < n[side]; i++) {
 		const struct pending *p = &notes->of[side][i];
-		if (p->errand != WORK || p->since + limit <= until)
+		int64_t end = p->errand == WATCH  ? INT64_MAX
+			      : p->errand == WORK ? p->since + limit
+						  : 0;
+		if (end <= until)
 			continue;
-		until = p->since + limit;
+		until = end;
 		memcpy(method, p->method, sizeof p->method);
 	}
 	return until;

@@ -12,7 +12,8 @@ enum side { CLIENT, SERVER };
 
 /* What a request means to the session. */
 enum errand {
-	WORK,  /* a server is needed as long as there is no answer */
+	WORK,  /* a server is needed as long as there is no answer, within bounds */
+	WATCH, /* and without: what is to come is told before an answer */
 	SMALL, /* nobody is at work for it */
 	ROOTS, /* nor for this; the answer is worth keeping */
 };

@@ -112,6 +112,8 @@ static enum errand errand_of_server(const struct message *m)
 
 static enum errand errand_of_client(const struct message *m)
 {
+	if (is_called(m, "subscriptions/listen"))
+		return WATCH;
 	return is_called(m, "ping") ? SMALL : WORK;
 }
 
@@ -199,11 +201,16 @@ static void note_server_answer(const struct message *m, const struct lines *s)
 		begin_visit();
 }
 
+static bool is_work(enum errand errand)
+{
+	return errand == WORK || errand == WATCH;
+}
+
 /* Whether M, a message of SIDE, is a sign that somebody is at work, or about to be. */
 static bool is_sign_of_work(enum side side, const struct message *m)
 {
 	if (is_request(m))
-		return (side == CLIENT ? errand_of_client(m) : errand_of_server(m)) == WORK;
+		return is_work(side == CLIENT ? errand_of_client(m) : errand_of_server(m));
 	if (is_answer(m))
 		return awaits_work(side == CLIENT ? SERVER : CLIENT, &m->id);
 	return side == CLIENT || !is_called(m, "notifications/message");

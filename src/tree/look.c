@@ -5,6 +5,7 @@
 #include "../base/clock.h"
 #include "../base/fd.h"
 #include "proc.h"
+#include "program.h"
 #include "tree.h"
 
 #include <ctype.h>
@@ -43,6 +44,7 @@ int64_t cpu_below(pid_t reaper)
 }
 
 struct search {
+	pid_t reaper;
 	int64_t since, spoke; /* ms after boot */
 	struct server_pipes pipes;
 	struct proc found; /* pid 0: none yet */
@@ -63,7 +65,8 @@ static bool is_older(void *arg, pid_t pid)
 		return true;
 	began = ms_of_ticks(p.start);
 	if (began + tick <= s->since ||
-	    (began <= s->spoke && has_pipes(pid, s->pipes.input, s->pipes.output)))
+	    (began <= s->spoke && (p.parent == s->reaper || s->since < s->spoke) &&
+	     has_pipes(pid, s->pipes.input, s->pipes.output)))
 		return true;
 	s->found = p;
 	return false;
@@ -82,7 +85,8 @@ pid_t younger_than(pid_t reaper, int64_t since, struct server_pipes pipes, int64
 		   char *name, size_t size)
 {
 	int64_t ahead = since_boot();
-	struct search s = {.since = since + ahead, .spoke = spoke + ahead, .pipes = pipes};
+	struct search s = {
+		.reaper = reaper, .since = since + ahead, .spoke = spoke + ahead, .pipes = pipes};
 
 	each_below(reaper, is_older, &s);
 	snprintf(name, size, "%s", s.found.name);
@@ -232,24 +236,37 @@ static bool note_living(void *arg, pid_t pid)
 	return c->n < 2;
 }
 
+/* What the process PID holds. */
+static const char *held_by(pid_t pid)
+{
+	struct holder h = {.pid = pid};
+
+	return each_descriptor(pid, holds_nothing, &h) ? h.what : "unreadable";
+}
+
+/*
+ * Of processes one below the other all but the last are launchers if that is known of them: else
+ * the last may be a child of the server's that has its stdin and stdout.  What launchers hold, npm
+ * a connection to its registry, is nobody's.
+ */
 const char *holding(pid_t reaper, struct server_pipes pipes)
 {
 	pid_t at = reaper;
+	int depth = 0;
 
-	for (;;) {
+	for (;; depth++) {
 		struct chain c = {.n = 0};
 		each_child(at, note_living, &c);
 		if (c.n > 1)
 			return "children";
 		if (c.n == 0)
-			return at != reaper && has_pipes(at, pipes.input, pipes.output)
-				       ? NULL
-				       : "unreadable";
+			break;
 		at = c.children[0];
-		struct holder h = {.pid = at};
-		if (!each_descriptor(at, holds_nothing, &h))
-			return "unreadable";
-		if (h.what)
-			return h.what;
 	}
+	const char *held = at == reaper ? "unreadable" : held_by(at);
+	bool is_server = has_pipes(at, pipes.input, pipes.output);
+	if (!(held && strcmp(held, "unreadable") == 0) &&
+	    (!is_server || (depth > 1 && !noted_program())))
+		return "children";
+	return held;
 }
