@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # --idle-stop looks at the tree before it stops a server: what is at work is left in peace, and forgotten when it is not.
 
-# shellcheck disable=SC2016,SC2030,SC2031,SC2153 # what is quoted is for another shell; helper.bash sets STATUS
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153 # what is quoted is for another shell; helper.bash sets STATUS
 load helper
 load mcp
 

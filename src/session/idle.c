@@ -104,8 +104,8 @@ static bool is_at_work(struct session *s)
 		put_off(s, next, "busy", detail);
 		return true;
 	}
-	pid = first_use() ? younger_than(s->reaper, first_use(), pipes_of(s), s->spoke, name,
-					 sizeof name)
+	pid = first_use() ? younger_than(s->reaper, first_use(), &s->crew, pipes_of(s), s->spoke,
+					 name, sizeof name)
 			  : 0;
 	if (!pid)
 		return false;

@@ -48,6 +48,7 @@ const char *start_server(struct session *s, int client)
 	s->server_spoke = false;
 	s->spoke = 0;
 	s->looked = 0;
+	s->crew.n = 0;
 	s->started = now();
 	s->control = pipes.control[1];
 	s->exit = pipes.exit;

@@ -43,10 +43,36 @@ int64_t cpu_below(pid_t reaper)
 	return ms_of_ticks(sum);
 }
 
+static bool is_in(const struct crew *crew, const struct proc *p)
+{
+	for (size_t i = 0; i < crew->n; i++)
+		if (crew->of[i].pid == p->pid && crew->of[i].start == p->start)
+			return true;
+	return false;
+}
+
+static bool add_to(void *arg, pid_t pid)
+{
+	struct crew *crew = arg;
+	struct proc p;
+
+	if (read_proc(pid, &p)) {
+		crew->of[crew->n].pid = pid;
+		crew->of[crew->n++].start = p.start;
+	}
+	return crew->n < CREW_MAX;
+}
+
+void muster(pid_t reaper, struct crew *crew)
+{
+	crew->n = 0;
+	each_below(reaper, add_to, crew);
+}
+
 struct search {
-	pid_t reaper;
 	int64_t since, spoke; /* ms after boot */
 	struct server_pipes pipes;
+	const struct crew *crew;
 	struct proc found; /* pid 0: none yet */
 };
 
@@ -64,8 +90,8 @@ static bool is_older(void *arg, pid_t pid)
 	if (!read_proc(pid, &p) || is_zombie(&p))
 		return true;
 	began = ms_of_ticks(p.start);
-	if (began + tick <= s->since ||
-	    (began <= s->spoke && (p.parent == s->reaper || s->since < s->spoke) &&
+	if (began + tick <= s->since || is_in(s->crew, &p) ||
+	    (s->since < s->spoke && began <= s->spoke &&
 	     has_pipes(pid, s->pipes.input, s->pipes.output)))
 		return true;
 	s->found = p;
@@ -81,12 +107,12 @@ static int64_t since_boot(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 - now();
 }
 
-pid_t younger_than(pid_t reaper, int64_t since, struct server_pipes pipes, int64_t spoke,
-		   char *name, size_t size)
+pid_t younger_than(pid_t reaper, int64_t since, const struct crew *crew, struct server_pipes pipes,
+		   int64_t spoke, char *name, size_t size)
 {
 	int64_t ahead = since_boot();
 	struct search s = {
-		.reaper = reaper, .since = since + ahead, .spoke = spoke + ahead, .pipes = pipes};
+		.since = since + ahead, .spoke = spoke + ahead, .pipes = pipes, .crew = crew};
 
 	each_below(reaper, is_older, &s);
 	snprintf(name, size, "%s", s.found.name);

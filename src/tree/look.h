@@ -16,14 +16,26 @@ struct server_pipes {
 /* ms of CPU that REAPER, all below it, and those of them who have died have used; -1: unknown. */
 int64_t cpu_below(pid_t reaper);
 
+/* Who is there at a moment. */
+enum { CREW_MAX = 32 };
+struct crew {
+	size_t n;
+	struct {
+		pid_t pid;
+		uint64_t start;
+	} of[CREW_MAX];
+};
+
+void muster(pid_t reaper, struct crew *crew);
+
 /*
- * A process below REAPER that has begun since SINCE, ms of now(): its pid, 0 for none; NAME, of
- * SIZE bytes, gets its command.  One that has since run another program began when it was forked.
- * Not the server and its launchers, which had begun when the server SPOKE first, ms: without a
- * handshake it is asked something before that.
+ * A process below REAPER that has begun since SINCE, ms of now(), and is not of the CREW: its pid,
+ * 0 for none; NAME, of SIZE bytes, gets its command.  One that has since run another program began
+ * when it was forked.  Without a handshake a server is asked something before it SPOKE first, ms:
+ * then what has its PIPES by that time is no such process.
  */
-pid_t younger_than(pid_t reaper, int64_t since, struct server_pipes pipes, int64_t spoke,
-		   char *name, size_t size);
+pid_t younger_than(pid_t reaper, int64_t since, const struct crew *crew, struct server_pipes pipes,
+		   int64_t spoke, char *name, size_t size);
 
 /* What the tree below REAPER is more than launchers, one below the other, and a server: children;
  * or what one of these holds that others may know of: socket, lock; or unreadable, if that may not
