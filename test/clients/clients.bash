@@ -46,7 +46,7 @@ kill_marked() {
 # session CLIENT ENDING DIR [COMMAND...]: a session with COMMAND in front of the server, which is the fixture with WORDS.
 # ENDING is `end`: the client ends by itself, or a signal, which it gets when it waits for an answer: of the model or,
 # where there is none, of the tool. Leaves in DIR the client's `status`, or "stays" if it does not end, and `left`: how many
-# processes the server still is WAIT seconds later.
+# processes the server still is WAIT seconds later. In a DIR that has had a session it is another one of the same user's.
 session() {
 	local client=$1 ending=$2 dir=$3 pid status=0
 	local server=("${@:4}" "$FIX/mcp" log=../log "${WORDS[@]}")
@@ -54,6 +54,7 @@ session() {
 	mkdir -p "$dir"/{home,work,tmp} || return
 	dir=$(realpath "$dir")
 	: >"$dir/log"
+	rm -f "$dir"/{answer,offered}
 	! has_model || start_model || return
 	"set_up_$client" || return
 	as_user "${command[@]}" >"$dir/out" 2>"$dir/err" &
@@ -81,9 +82,13 @@ has_model() {
 	[[ $client != @(mcporter|inspector) ]]
 }
 
-# start_model: the stand-in for the client's model; sets `api`.
+# start_model: the stand-in for the client's model, unless it is there; sets `api`.
 start_model() {
 	local what=hold
+	if [[ -e $dir/port ]]; then
+		api=http://127.0.0.1:$(<"$dir/port")
+		return
+	fi
 	[[ $ending != end ]] || what=end
 	MCP_REAP_TEST=$MARK node "$HERE/model.mjs" "$what" "$dir" </dev/null >"$dir/model" 2>&1 3>&- &
 	await test -e "$dir/port" && api=http://127.0.0.1:$(<"$dir/port")
@@ -113,7 +118,7 @@ count() {
 set_up_claude() {
 	environment=(ANTHROPIC_BASE_URL="$api" ANTHROPIC_API_KEY=none ENABLE_TOOL_SEARCH=false MCP_CONNECTION_NONBLOCKING=0
 		CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 DISABLE_AUTOUPDATER=1)
-	(as_user claude mcp add srv -s user -e MCP_REAP_SERVER="$MARK.$dir" -- "${server[@]}") >"$dir/setup" 2>&1 || return
+	[[ -e $dir/setup ]] || (as_user claude mcp add srv -s user -e MCP_REAP_SERVER="$MARK.$dir" -- "${server[@]}") >"$dir/setup" 2>&1 || return
 	command=(claude -p go --allowedTools mcp__srv__echo)
 }
 

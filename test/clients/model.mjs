@@ -3,9 +3,10 @@
 //
 //	model.mjs end|hold DIR
 //
-// DIR/port has its port, once it listens on the loopback; DIR/answer what the tool answered, as the client passed it on.
+// DIR/port has its port, once it listens on the loopback; DIR/offered what the server's log was when the tool was offered;
+// DIR/answer what the tool answered, as the client passed it on.
 import { createServer } from 'node:http';
-import { renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 
 const [, , what, dir] = process.argv;
 const TEXT = 'said to the tool';
@@ -96,8 +97,10 @@ function turn(api, body) {
 	if (!tool) // a title for the session, say
 		return api.end();
 	const answer = api.answers(body).map((one) => JSON.stringify(one)).find((one) => one.includes(TEXT));
-	if (!answer)
+	if (!answer) {
+		write('offered', readFileSync(`${dir}/log`));
 		return api.call(tool);
+	}
 	write('answer', answer);
 	return what === 'hold' ? undefined : api.end();
 }

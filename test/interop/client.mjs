@@ -10,17 +10,22 @@
 //	echo:BYTES      call "echo" with so many bytes, compare what comes back
 //	gate:FILE       wait until FILE exists
 //	asleep          wait until what we have started has no child any more
+//	alone           see that it has none now
+//	changed         wait until the server has said that its tools have changed, and they have been listed again
 //	many:N          call "echo" N times at once, compare what comes back
 //	close           close the client, as the SDK does it
 //	exit            process.exit(0), with the session open
 //	wait            stay until somebody kills us
 //
+//	--changes       the client lists the tools again when the server says that they have changed
+//	--roots=DIR     the client has this root
 //	--sampling=FILE the server may ask us for a completion, which it gets when FILE exists
 //
 // --sdk: the major version of the SDK. --auto: version 2 asks a short-lived sibling server which protocol it speaks.
 // Every step prints one JSON line; an error ends the program with status 1. The server gets the whole environment
 // (the SDK's own default would drop the marker of the test), and our stderr.
 
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -45,12 +50,32 @@ function say(event, more = {}) {
 	console.log(JSON.stringify({ event, ms: Math.round(performance.now() - began), ...more }));
 }
 
+// Of all that the server said.
+function digest(value) {
+	return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+}
+
 const transport = new StdioClientTransport({ command, args, env: process.env, stderr: 'inherit' });
-const sampling = words.find(word => word.startsWith('--sampling='))?.slice('--sampling='.length);
+const option = name => words.find(word => word.startsWith(`--${name}=`))?.slice(`--${name}=`.length);
+const sampling = option('sampling');
+const roots = option('roots');
+let changes = 0;
+const onChanged = (error, tools) => {
+	changes++;
+	say('changed', { error: error?.message, names: tools?.map(tool => tool.name) });
+};
 const client = new Client({ name: 'interop', version: '1.0.0' }, {
 	...(auto ? { versionNegotiation: { mode: 'auto' } } : {}),
-	...(sampling ? { capabilities: { sampling: {} } } : {}),
+	...(words.includes('--changes') ? { listChanged: { tools: { onChanged } } } : {}),
+	capabilities: { ...(sampling ? { sampling: {} } : {}), ...(roots ? { roots: { listChanged: true } } : {}) },
 });
+if (roots) {
+	const { ListRootsRequestSchema } = await import('@modelcontextprotocol/sdk/types.js');
+	client.setRequestHandler(v2 ? 'roots/list' : ListRootsRequestSchema, async () => {
+		say('rooted');
+		return { roots: [{ uri: `file://${roots}` }] };
+	});
+}
 if (sampling) {
 	const { CreateMessageRequestSchema } = await import('@modelcontextprotocol/sdk/types.js');
 	client.setRequestHandler(CreateMessageRequestSchema, async () => {
@@ -67,7 +92,8 @@ let connecting;
 
 function start() {
 	connecting ??= client.connect(transport, patience).then(
-		() => say('connected', { server: client.getServerVersion()?.name, pid: transport.pid }));
+		() => say('connected', { server: client.getServerVersion()?.name, pid: transport.pid,
+			digest: digest([client.getServerVersion(), client.getServerCapabilities(), client.getInstructions()]) }));
 	connecting.catch(() => {});
 }
 
@@ -90,7 +116,7 @@ const steps = {
 	},
 	async list() {
 		const { tools } = await client.listTools(undefined, patience);
-		say('tools', { names: tools.map(tool => tool.name) });
+		say('tools', { digest: digest(tools), names: tools.map(tool => tool.name) });
 	},
 	async call(name, ...json) {
 		const result = await call(name, JSON.parse(json.join(':')));
@@ -121,6 +147,18 @@ const steps = {
 			await sleep(5);
 		const [, pss] = /^Pss: *([0-9]+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
 		say('asleep', { pss: Number(pss) });
+	},
+	async alone() {
+		const { pid } = transport;
+		const alone = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8') === '';
+		say('alone', { alone });
+		if (!alone)
+			throw new Error('there is a child');
+	},
+	async changed() {
+		while (changes === 0)
+			await sleep(5);
+		changes = 0;
 	},
 	async many(n) {
 		const results = await Promise.all(Array.from({ length: Number(n) }, (_, i) => call('echo', { message: `${i}` })));

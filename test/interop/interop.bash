@@ -24,6 +24,7 @@ setup() {
 	cat tree >err 3>&- 9>&- &
 	DRAIN=$!
 	exec 8>tree 9>&-
+	export XDG_CACHE_HOME=$PWD/cache # what --lazy keeps
 	export npm_config_cache=$BATS_FILE_TMPDIR/npm npm_config_offline=true npm_config_update_notifier=false
 	# fetch() refuses port 9: the tools of context7 answer at once, with or without a network.
 	export CONTEXT7_API_URL=http://127.0.0.1:9/api MEMORY_FILE_PATH=$BATS_TEST_TMPDIR/memory.jsonl
@@ -91,6 +92,14 @@ use() {
 		package=@modelcontextprotocol/server-everything bin=mcp-server-everything
 		CALL=echo:1000
 		;;
+	sequential-thinking)
+		package=@modelcontextprotocol/server-sequential-thinking bin=mcp-server-sequential-thinking
+		CALL='call:sequentialthinking:{"thought":"one","nextThoughtNeeded":true,"thoughtNumber":1,"totalThoughts":2}'
+		;;
+	playwright)
+		package=@playwright/mcp bin=playwright-mcp
+		CALL='call:browser_close:{}'
+		;;
 	memory)
 		package=@modelcontextprotocol/server-memory bin=mcp-server-memory
 		CALL='call:create_entities:{"entities":[{"name":"one","entityType":"thing","observations":["seen"]}]}'
@@ -116,6 +125,7 @@ answered() {
 	everything) has '"event":"echoed".*"same":true' "$out" ;;
 	memory) has '"name":"one"' memory.jsonl ;;
 	filesystem) has '"event":"called".*known text' "$out" ;;
+	*) has '"event":"called".*"isError":false' "$out" ;;
 	esac
 }
 
@@ -226,6 +236,7 @@ by_hand() {
 
 # cold_npx: npx has nothing installed and nothing cached.
 cold_npx() {
+	export XDG_CACHE_HOME=$PWD/cache # what --lazy keeps
 	export npm_config_cache=$PWD/cold npm_config_offline=false
 }
 
