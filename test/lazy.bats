@@ -267,6 +267,17 @@ no_server() {
 	(($(servers | wc -l) == 1))
 }
 
+@test "a call waits for the answers to what the server asks at the end of the handshake" {
+	kept 'opens="q":roots/list'
+	session -z -- 'opens="q":roots/list'
+	opening
+	call 1 pid
+	await told roots/list
+	say '{"jsonrpc":"2.0","id":"q","result":{"roots":[]}}'
+	await answered 1
+	[[ $(got_by "$(server)" | tail -n 1) == *tools/call* ]]
+}
+
 # The client of 2026-07-28, which has asked another process of the server for server/discover.
 listen() {
 	request '"listen"' subscriptions/listen '{"notifications":{"toolsListChanged":true}}'

@@ -80,11 +80,11 @@ static void finish_handshake(struct session *s)
 	pump_input(s);
 }
 
-/* The new server has had answers to what it asked, if the one before had asked something. */
+/* The new server has had answers to what it asked. */
 static void settle_down(struct session *s)
 {
 	s->settled = true;
-	s->deadline = asked_before() ? now() + SETTLING : now();
+	s->deadline = had_question() ? now() + SETTLING : now();
 }
 
 static void try_server(struct session *s)

@@ -572,14 +572,14 @@ void refuse_calls(const char *why)
 	talk.called = false;
 }
 
-bool asked_before(void)
+bool had_question(void)
 {
-	return talk.asks;
+	return talk.asked;
 }
 
 bool has_asked(void)
 {
-	return !awaits_lists() && (!talk.asks || (talk.asked && !has_pending(SERVER)));
+	return !awaits_lists() && (talk.asked ? !has_pending(SERVER) : !talk.asks);
 }
 
 void tell_of_changes(void)

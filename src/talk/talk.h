@@ -66,11 +66,11 @@ void check_lists(void);
  * WHY. */
 void refuse_calls(const char *why);
 
-/* Whether the server before had questions. */
-bool asked_before(void);
+/* Whether the new server has had a question since it came up. */
+bool had_question(void);
 
-/* Whether the new server has asked what the one before did before it was ready, and got its
- * answers. */
+/* Whether the new server has asked, if the one before did before it was ready, and has got the
+ * answers to what it asked.  What it asks at the end of the handshake comes before its lists. */
 bool has_asked(void);
 
 /* Tells the client to ask again for the lists that may not be what they were. */
