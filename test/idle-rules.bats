@@ -242,23 +242,23 @@ spelled() {
 	lets_go
 }
 
+# every_50_ms COMMAND...: that again and again, in the background.
+every_50_ms() {
+	while sleep 0.05; do
+		"$@"
+	done 3>&- 8<&- &
+	SPARE+=($!)
+}
+
 @test "a client that pings faster than DURATION does not keep the server, nor start one" {
-	local i
-	up --
-	for i in {1..200}; do
-		request "$i" ping
-		sleep 0.05
-		! asleep || break
-	done
-	asleep
-	for i in {201..220}; do
-		request "$i" ping
-		sleep 0.05
-	done
-	await answered 220
-	asleep
-	(($(servers | wc -l) == 1))
-	run ! logged '"id":220,'
+	session -v -i 500ms --
+	hello
+	every_50_ms request '"p"' ping
+	await asleep
+	request 1 ping
+	await answered 1
+	rests
+	run ! logged '"id":1,'
 }
 
 @test "a client that pings slower than DURATION starts no server, and is answered" {
@@ -280,16 +280,24 @@ spelled() {
 	lets_go
 }
 
-@test "a server that pings by a timer is stopped, whether the client answers or not" {
-	local i
-	up -- 'every=50:{"jsonrpc":"2.0","id":"p","method":"ping"}'
-	for i in {1..200}; do
-		say '{"jsonrpc":"2.0","id":"p","result":{}}'
-		sleep 0.05
-		! asleep || break
-	done
-	asleep
-	(($(servers | wc -l) == 1))
+# pinging: a server that pings by a timer.
+pinging() {
+	session -v -i 500ms -- 'every=50:{"jsonrpc":"2.0","id":"p","method":"ping"}'
+	hello
+	await told '"id":"p","method":"ping"'
+}
+
+@test "a server that pings by a timer is stopped, where the client answers" {
+	pinging
+	every_50_ms say '{"jsonrpc":"2.0","id":"p","result":{}}'
+	await asleep
+	rests
+}
+
+@test "a server that pings by a timer is stopped, where nobody answers" {
+	pinging
+	await asleep
+	rests
 }
 
 # noisy TEXT: a server that begins with that is stopped, and comes back.
@@ -351,7 +359,7 @@ noisy() {
 
 @test "a batch of requests is read: what it asks for is awaited, and answered by a batch" {
 	up --
-	say '[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"never"}},{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"never"}},{"jsonrpc":"2.0","method":"notifications/x"}]'
+	say '[{"jsonrpc":"2.0","method":"notifications/x"},{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"never"}},{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"never"}}]'
 	await logged '"notifications/x"'
 	keeps request
 	server_says 3 '[{"jsonrpc":"2.0","id":1,"result":{}},{"jsonrpc":"2.0","id":2,"result":{}}]'
@@ -508,6 +516,7 @@ rooted() {
 	say '{"jsonrpc":"2.0","id":8,"result":{}}'
 	await answered 1
 	[[ $(heard) == 'initialize notifications/initialized =8 tools/call' ]]
+	awk -F 'seconds=' '/idle-start / { sub(/ .*/, "", $2); exit !($2 < 1.9) }' err
 }
 
 @test "a new server that pings before it answers initialize comes up" {
@@ -600,6 +609,7 @@ rooted() {
 @test "error null beside a result is none" {
 	up -- error-null
 	lets_go
+	[[ $(heard) == 'initialize notifications/initialized tools/call' ]]
 	count '"init"' 1
 }
 
