@@ -345,7 +345,7 @@ listen() {
 		await asleep
 	done
 	ask 4
-	kill -KILL "$SERVER"
+	kill -KILL "$SERVER" 2>/dev/null || : # it may have been stopped already
 	await asleep
 	ask 5
 	close_stdin

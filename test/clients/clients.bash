@@ -158,12 +158,12 @@ set_up_opencode() {
 	# Its first start installs a package for plugins; this looks as if it had.
 	mkdir -p "$config/node_modules"
 	echo '{"packages":{"":{"dependencies":{"@opencode-ai/plugin":"*"}}}}' >"$config/package-lock.json"
-	jq -n --arg api "$api/v1" --arg mark "$MARK.$dir" '{
+	jq -n --arg api "$api/v1" --argjson server "$(json_array "${server[@]}")" --arg mark "$MARK.$dir" '{
 		autoupdate: false, share: "disabled", model: "stand-in/model", small_model: "stand-in/model",
 		provider: { "stand-in": { npm: "@ai-sdk/openai-compatible", name: "stand-in",
 			options: { baseURL: $api, apiKey: "none" }, models: { model: { name: "model" } } } },
-		mcp: { srv: { type: "local", command: $ARGS.positional, environment: { MCP_REAP_SERVER: $mark } } }
-	}' --args "${server[@]}" >"$config/opencode.json" || return
+		mcp: { srv: { type: "local", command: $server, environment: { MCP_REAP_SERVER: $mark } } }
+	}' >"$config/opencode.json" || return
 	command=(opencode run go)
 }
 
@@ -190,9 +190,9 @@ set_up_inspector() {
 
 # mcp_servers: the server as most clients want it. json_array STRING...
 mcp_servers() {
-	jq -n --arg mark "$MARK.$dir" '{ mcpServers: { srv: {
-		command: $ARGS.positional[0], args: $ARGS.positional[1:], env: { MCP_REAP_SERVER: $mark } } } }' --args "${server[@]}"
+	jq -n --argjson server "$(json_array "${server[@]}")" --arg mark "$MARK.$dir" '{ mcpServers: { srv: {
+		command: $server[0], args: $server[1:], env: { MCP_REAP_SERVER: $mark } } } }'
 }
 json_array() {
-	jq -cn '$ARGS.positional' --args "$@"
+	printf '%s\n' "$@" | jq -cRn '[inputs]' # not as arguments: some look like options
 }

@@ -187,7 +187,7 @@ killed() {
 }
 
 @test "what memory was told before it was killed it still knows" {
-	use memory npx
+	use memory direct
 	client one connect "$CALL" gate:killed 'call:read_graph:{}' close -- "$MCP_REAP" -v -r -- "${COMMAND[@]}"
 	await reported called
 	kill -KILL "$(server)"
@@ -289,6 +289,16 @@ rooted() {
 
 # --frugal
 
+# node_in_tree: the process that npx has started in the end.
+node_in_tree() {
+	local pid
+	for pid in $(marked); do
+		if [[ $(tr '\0' ' ' <"/proc/$pid/cmdline") == 'node '*/context7-mcp* ]]; then
+			echo "$pid"
+		fi
+	done
+}
+
 @test "--frugal: a second session by npx is lazy, and without npx from its first call on" {
 	local LAZY=(-v -f)
 	use context7 npx
@@ -296,7 +306,7 @@ rooted() {
 	: >err
 	client one connect list alone "$CALL" gate:go "$CALL" close -- "$MCP_REAP" "${LAZY[@]}" -- "${COMMAND[@]}"
 	await has 'launcher-dropped' err
-	kill -KILL "$(server)"
+	kill -KILL "$(node_in_tree)"
 	await has 'server-died' err
 	: >go
 	succeeds
