@@ -39,11 +39,11 @@ first() {
 		options+=("$1")
 		shift
 	done
-	rm -f go
 	client first "${options[@]}" connect list gate:go close -- "$MCP_REAP" "${LAZY[@]}" "$@"
 	await kept_or_dead
 	: >go
 	succeeds first
+	rm go
 }
 
 # lazily SERVER direct|npx [OPTION]...: the first session lists the tools, the second one without a process of the server,
@@ -289,11 +289,11 @@ rooted() {
 
 # --frugal
 
-# node_in_tree: the process that npx has started in the end.
-node_in_tree() {
+# server_of_npx: the process that npx has started in the end, a node that is neither the client nor npx.
+server_of_npx() {
 	local pid
 	for pid in $(marked); do
-		if [[ $(tr '\0' ' ' <"/proc/$pid/cmdline") == 'node '*/context7-mcp* ]]; then
+		if [[ $pid != "${CLIENTS[one]}" && $(readlink "/proc/$pid/exe") == */node ]]; then
 			echo "$pid"
 		fi
 	done
@@ -306,7 +306,7 @@ node_in_tree() {
 	: >err
 	client one connect list alone "$CALL" gate:go "$CALL" close -- "$MCP_REAP" "${LAZY[@]}" -- "${COMMAND[@]}"
 	await has 'launcher-dropped' err
-	kill -KILL "$(node_in_tree)"
+	kill -KILL "$(server_of_npx)"
 	await has 'server-died' err
 	: >go
 	succeeds
