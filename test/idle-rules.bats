@@ -362,7 +362,7 @@ noisy() {
 	say '[{"jsonrpc":"2.0","method":"notifications/x"},{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"never"}},{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"never"}}]'
 	await logged '"notifications/x"'
 	keeps request
-	server_says 3 '[{"jsonrpc":"2.0","id":1,"result":{}},{"jsonrpc":"2.0","id":2,"result":{}}]'
+	server_says 3 '[{"jsonrpc":"2.0","id":2,"result":{}},{"jsonrpc":"2.0","id":1,"result":{}}]'
 	lets_go
 }
 

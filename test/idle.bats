@@ -1414,6 +1414,7 @@ TURNS=200
 
 # race TURNS [OPTION-OF-TURNS]...: messages sent just when the server is about to be stopped.
 race() {
+	PATIENCE=$((PATIENCE + TURNS / 5))
 	launch "$FIX/turns" -n "$1" -d 20 -j 2 "${@:2}" -- "$MCP_REAP" -i 20ms -- "$FIX/mcp" log=log
 	ended $!
 	[[ $STATUS == 0 ]]
