@@ -538,7 +538,7 @@ void be_reaper(const struct pipes *p, int signals, int client, bool outlived)
 		fail("subreaper");
 	disown_inherited();
 
-	pid_t server = run_server(p);
+	pid_t server = run_server(p, outlived);
 	never_spare(server);
 	event("server pid=%d", (int)server);
 

@@ -122,6 +122,9 @@ static void note_first_message(struct session *s)
 	if (opt.drop_launcher)
 		tell(s, CONTROL_FIRST_MESSAGE);
 	s->spoke = now();
+	/* The client waits for the answer to initialize before it asks for anything. */
+	if (opt.idle_stop >= 0 && s->server == UP && !first_use())
+		muster(s->reaper, &s->crew);
 	s->has_served |= s->server == UP;
 	if (!s->first_start)
 		s->first_start = now() - s->started + 1;

@@ -29,10 +29,18 @@ static struct {
 } words;
 
 /* What has never spoken can be brought back to nothing, and most often cannot be started. */
+/* Without a handshake a new server has nothing to answer before it is asked: one that dies without
+ * a word has not come up. */
+static bool was_brought_up_in_vain(const struct session *s)
+{
+	return s->outlived && !s->spoke;
+}
+
 bool outlives_death(const struct session *s)
 {
-	return opt.restart && s->server == UP && !s->over && !s->forced && !s->relay_failed &&
-	       !s->input_ended && s->has_served && s->out.out.fd >= 0;
+	return (opt.restart || was_brought_up_in_vain(s)) && s->server == UP && !s->over &&
+	       !s->forced && !s->relay_failed && !s->input_ended && s->has_served &&
+	       s->out.out.fd >= 0;
 }
 
 void outlive(struct session *s)
@@ -55,7 +63,7 @@ bool note_death(struct session *s)
 	char why[WHY_MAX];
 
 	s->deaths = now() < s->started + EARLY ? s->deaths + 1 : 1;
-	if (s->deaths == EARLY_MAX) {
+	if (s->deaths == EARLY_MAX && opt.restart) {
 		complain(
 			"restart: the server has died %d times, each time within %d s of its start",
 			EARLY_MAX, EARLY / 1000);
@@ -64,7 +72,8 @@ bool note_death(struct session *s)
 		return false;
 	}
 	if (s->deaths > 1)
-		s->not_before = now() + (WAIT_MIN << (s->deaths - 2));
+		s->not_before =
+			now() + (WAIT_MIN << ((s->deaths < EARLY_MAX ? s->deaths : EARLY_MAX) - 2));
 	event("server-died status=%d deaths=%d", s->status, s->deaths);
 	say_how(s, why, sizeof why);
 	drop_ours(&s->in);

@@ -82,7 +82,8 @@ static void complain_of_command(int why)
 		complain("%s: not found in PATH=%s", command, path);
 }
 
-__attribute__((noreturn)) static void exec_server(const struct pipes *p, pid_t reaper)
+__attribute__((noreturn)) static void exec_server(const struct pipes *p, pid_t reaper,
+						  bool outlived)
 {
 	/* The last line of defence; the reaper may be dead already. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -103,7 +104,7 @@ __attribute__((noreturn)) static void exec_server(const struct pipes *p, pid_t r
 	execvp(*self.command, self.command);
 	bool missing = errno == ENOENT;
 	complain_of_command(errno);
-	if (!*end_reason())
+	if (!outlived && !*end_reason())
 		event_end(missing ? "command-not-found" : "command-not-run", "");
 	_exit(missing ? EXIT_NOT_FOUND : EXIT_CANNOT_INVOKE);
 }
@@ -113,14 +114,14 @@ __attribute__((noreturn)) static void exec_server(const struct pipes *p, pid_t r
  * wait for a dead network disk in PATH or for a virus scanner.  The reaper would wait
  * along, deaf to the end of the session.
  */
-pid_t run_server(const struct pipes *p)
+pid_t run_server(const struct pipes *p, bool outlived)
 {
 	pid_t reaper = getpid(), server = fork_process();
 
 	if (server < 0)
 		fail("fork");
 	if (server == 0)
-		exec_server(p, reaper);
+		exec_server(p, reaper, outlived);
 	setpgid(server, server); /* for whoever comes first, it or our signal */
 	return server;
 }

@@ -32,7 +32,7 @@ pid_t fork_process(void);
 int keep_stderr(void);
 
 /* Runs the session's command with P, as a child, which leads a process group.  Returns
- * its pid.  Exits without a fork. */
-pid_t run_server(const struct pipes *p);
+ * its pid.  Exits without a fork.  OUTLIVED: the session may go on if it cannot be run. */
+pid_t run_server(const struct pipes *p, bool outlived);
 
 #endif

@@ -45,7 +45,7 @@ struct session {
 	int64_t progress;    /* when output could be moved last, once the reaper is gone */
 	int64_t sampled;     /* when the reaper was told to look at the tree */
 
-	struct crew crew;      /* who was there when a new server had been brought up */
+	struct crew crew;      /* who was there before the server was asked anything */
 	int64_t looked;        /* when the tree was looked at last; 0: not yet */
 	int64_t cpu;           /* ms that it had used by then */
 	int64_t put_off;       /* the server is not stopped before; 0: no matter */
