@@ -50,7 +50,8 @@ static void go_on(struct session *s)
 {
 	const char *what = s->has_served ? "idle-start" : "lazy-start";
 
-	muster(s->reaper, &s->crew);
+	if (s->spoke)
+		muster(s->reaper, &s->crew);
 	s->server = UP;
 	s->has_served |= s->spoke;
 	tell_of_changes();

@@ -91,7 +91,7 @@ static bool is_older(void *arg, pid_t pid)
 		return true;
 	began = ms_of_ticks(p.start);
 	if (began + tick <= s->since || is_in(s->crew, &p) ||
-	    (s->since <= s->spoke && began <= s->spoke &&
+	    (s->crew->n == 0 && began <= s->spoke &&
 	     has_pipes(pid, s->pipes.input, s->pipes.output)))
 		return true;
 	s->found = p;
