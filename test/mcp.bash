@@ -28,7 +28,7 @@ hello() {
 	await initialized
 }
 initialized() {
-	logged notifications/initialized || asleep
+	logged notifications/initialized || grep -qs ' EOF$' log
 }
 
 # request ID METHOD [PARAMS], notify METHOD [PARAMS], call ID TOOL [ARGUMENTS]: said by the client.

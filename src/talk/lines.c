@@ -173,3 +173,26 @@ void begin_lines(struct lines *s)
 	s->sort = UNSORTED;
 	s->whole = s->ended = false;
 }
+
+bool begins_as_message(const struct lines *s)
+{
+	const struct message *m = &s->message;
+	const char *bytes = m->over ? s->line : s->part;
+	size_t n = m->over ? s->line_size : s->size, size;
+	enum sort sort = sort_bytes(bytes, n < PART_MAX ? n : PART_MAX, false, m->over, &size);
+
+	return m->first != '\n' && (sort == MESSAGE_LINE || sort == UNSORTED);
+}
+
+bool is_noise(const struct lines *s)
+{
+	static const enum member essential[] = {ID, METHOD, RESULT, ERROR};
+	const struct message *m = &s->message;
+
+	if (!m->json || m->messages == 0)
+		return !begins_as_message(s);
+	for (size_t i = 0; i < sizeof essential / sizeof *essential; i++)
+		if (has_member(m, essential[i]))
+			return false;
+	return !m->batch;
+}

@@ -67,6 +67,13 @@ size_t read_line(struct lines *s, const char *bytes, size_t n, bool full);
 /* There is no more to come: what has been read of a line is all there is. */
 void end_lines(struct lines *s);
 
+/* Whether the line begins as messages do, or may go on to. */
+bool begins_as_message(const struct lines *s);
+
+/* Whether a line of the server's, which is over, is none to any reader: a banner, say, or a log,
+ * be it of JSON. */
+bool is_noise(const struct lines *s);
+
 /* Another server begins. */
 void begin_lines(struct lines *s);
 

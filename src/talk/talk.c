@@ -3,6 +3,7 @@
 
 #include "../base/clock.h"
 #include "../base/options.h"
+#include "method.h"
 #include "opening.h"
 #include "pending.h"
 #include "recall.h"
@@ -11,10 +12,10 @@
 #include <string.h>
 
 enum {
-	OPENING_MAX =
-		2000, /* ms, from the end of the handshake to a server's last question of it */
+	OPENING_MAX = 2000,   /* ms, from a handshake's end to a server's last question of it */
 	ANSWER_MAX = 4 << 20, /* bytes of one that may be kept */
 };
+
 static struct {
 	const struct lines *from[2];
 	struct lane *to[2];
@@ -35,86 +36,6 @@ static bool is_clear(const struct message *m)
 {
 	return m->json && !m->doubt && !m->batch &&
 	       (is_request(m) || is_notification(m) || is_answer(m));
-}
-
-static bool is_called(const struct message *m, const char *method)
-{
-	return strcmp(m->method, method) == 0;
-}
-
-static bool is_any_of(const struct message *m, const char *const *methods)
-{
-	while (*methods && !is_called(m, *methods))
-		methods++;
-	return *methods;
-}
-
-/* Whether M, a request or a notification of the client, only asks what the server is and can do: it
- * makes no state in it that a new one would not have. */
-static bool is_opening(const struct message *m)
-{
-	static const char *const methods[] = {
-		"initialize",
-		"notifications/initialized",
-		"ping",
-		"server/discover",
-		"tools/list",
-		"prompts/list",
-		"resources/list",
-		"resources/templates/list",
-		"logging/setLevel",
-		"notifications/cancelled",
-		"notifications/roots/list_changed",
-		NULL,
-	};
-	enum kept_line which;
-
-	return is_any_of(m, methods) || is_to_be_kept(m, &which);
-}
-
-static bool says_lists_changed(const struct message *m)
-{
-	static const char *const methods[] = {
-		"notifications/tools/list_changed",
-		"notifications/prompts/list_changed",
-		"notifications/resources/list_changed",
-		NULL,
-	};
-
-	return is_any_of(m, methods);
-}
-
-/* Whether a notification of the server's is one that only waits to be told: not about a request, a
- * subscription or itself. */
-static bool is_push(const struct message *m)
-{
-	static const char *const others[] = {
-		"notifications/message",
-		"notifications/progress",
-		"notifications/cancelled",
-		"notifications/resources/updated",
-		"notifications/subscriptions/acknowledged",
-		"notifications/elicitation/complete",
-		"notifications/tasks/status",
-		NULL,
-	};
-
-	return !says_lists_changed(m) && !is_any_of(m, others);
-}
-
-/* What a server's request means: a person or a model may be at work on it. */
-static enum errand errand_of_server(const struct message *m)
-{
-	if (is_called(m, "roots/list"))
-		return ROOTS;
-	return is_called(m, "ping") ? SMALL : WORK;
-}
-
-static enum errand errand_of_client(const struct message *m)
-{
-	if (is_called(m, "subscriptions/listen"))
-		return WATCH;
-	return is_called(m, "ping") ? SMALL : WORK;
 }
 
 static void note_use(void)
@@ -201,11 +122,6 @@ static void note_server_answer(const struct message *m, const struct lines *s)
 		begin_visit();
 }
 
-static bool is_work(enum errand errand)
-{
-	return errand == WORK || errand == WATCH;
-}
-
 /* Whether M, a message of SIDE, is a sign that somebody is at work, or about to be. */
 static bool is_sign_of_work(enum side side, const struct message *m)
 {
@@ -234,32 +150,6 @@ static void note_message(enum side side, const struct message *m)
 		note_client_answer(m, talk.from[side]);
 	else
 		note_server_answer(m, talk.from[side]);
-}
-
-/* Whether the line begins as messages do, or may go on to. */
-static bool begins_as_message(const struct lines *s)
-{
-	const struct message *m = &s->message;
-	const char *bytes = m->over ? s->line : s->part;
-	size_t n = m->over ? s->line_size : s->size, size;
-	enum sort sort = sort_bytes(bytes, n < PART_MAX ? n : PART_MAX, false, m->over, &size);
-
-	return m->first != '\n' && (sort == MESSAGE_LINE || sort == UNSORTED);
-}
-
-/* Whether a line of the server's, which is over, is none to any reader: a banner, say, or a log,
- * be it of JSON. */
-static bool is_noise(const struct lines *s)
-{
-	static const enum member essential[] = {ID, METHOD, RESULT, ERROR};
-	const struct message *m = &s->message;
-
-	if (!m->json || m->messages == 0)
-		return !begins_as_message(s);
-	for (size_t i = 0; i < sizeof essential / sizeof *essential; i++)
-		if (has_member(m, essential[i]))
-			return false;
-	return !m->batch;
 }
 
 /* Notes the line of SIDE that is over; a batch's messages are noted as they come. */
