@@ -28,7 +28,7 @@ hello() {
 	await initialized
 }
 initialized() {
-	logged notifications/initialized || grep -qs ' EOF$' log
+	logged notifications/initialized || grep -qs ' EOF$' log || asleep
 }
 
 # request ID METHOD [PARAMS], notify METHOD [PARAMS], call ID TOOL [ARGUMENTS]: said by the client.
