@@ -250,17 +250,21 @@ void drop_ours(struct lane *l)
 	l->full = false;
 }
 
-/* The rest of a line that was put off goes ON, or NOWHERE, with it. */
-static void reroute(struct lane *l, enum route route)
+/* The rest of a line that was put off goes ON, or NOWHERE, with it.  Returns whether there is one. */
+static bool reroute(struct lane *l, enum route route)
 {
+	bool rest = l->lines && !l->lines->message.over && l->lines->route == LATER;
+
+
 	if (l->pending == LATER)
 		l->pending = route;
 	if (l->to_later)
 		l->to = route == ON ? &l->out : NULL;
 	l->to_later = false;
-	if (l->lines && !l->lines->message.over && l->lines->route == LATER)
+	if (rest)
 		l->lines->route = route;
 	l->full = has_queued(l) && l->out.fd >= 0;
+	return rest;
 }
 
 void release_later(struct lane *l)
@@ -269,10 +273,10 @@ void release_later(struct lane *l)
 	reroute(l, ON);
 }
 
-void drop_later(struct lane *l)
+bool drop_later(struct lane *l)
 {
 	empty(&l->later);
-	reroute(l, NOWHERE);
+	return reroute(l, NOWHERE);
 }
 
 /* Writes what waits in Q.  Returns FLOW_MORE once it is empty. */

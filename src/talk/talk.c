@@ -456,7 +456,10 @@ void check_lists(void)
 
 void refuse_calls(const char *why)
 {
-	drop_later(talk.to[SERVER]);
+	/* A line that is larger than what is put off has begun to be lost before its request was
+	 * known as one: it is answered at its end. */
+	if (drop_later(talk.to[SERVER]))
+		talk.losing = true;
 	give_up_pending(CLIENT, refuse, why);
 	have_all_replayed();
 	talk.called = false;
