@@ -142,7 +142,7 @@ bench: $(MCP_REAP) $(FIXTURES) test/bin/lines
 	test/fuzz/throughput test/bin/lines
 	[ "$(QUICK)" = 1 ] || ! command -v npm >/dev/null || $(MAKE) sessions
 
-# N=n sessions of a real server by npx that nobody closes: plain, with -l, with -i.
+# N=n sessions of a real server by npx that nobody closes: plain, with -l, -z, -f and -i.
 sessions: $(MCP_REAP)
 	cd test/interop && npm install --no-audit --no-fund --no-package-lock --silent
 	MCP_REAP=$(MCP_REAP) test/sessions

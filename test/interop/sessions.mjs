@@ -3,8 +3,9 @@
 //	node sessions.mjs N up|asleep|again -- COMMAND [ARG]...
 //
 // Connects N times and lists the tools. Then it looks at what its descendants take: when all of them are up and nothing
-// changes any more; or when each session is asleep, which is when what we have started has no children; or when each was
-// asleep and has been asked again. Then each is asked once more, and closed. One line of numbers for the table.
+// changes any more; or when each session is asleep, which is when what we have started has no children, as a lazy one's has
+// none from the beginning; or when each was asleep and has been asked again. Then each is asked once more, and closed: to
+// call a tool, which needs a server. One line of numbers for the table.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -44,21 +45,27 @@ function pss(pid) {
 	}
 }
 
+// From the spawn to the list of the tools, ms.
 async function connect() {
+	const began = performance.now();
 	const transport = new StdioClientTransport({ command, args, env: process.env, stderr: 'ignore' });
 	const client = new Client({ name: 'sessions', version: '1.0.0' });
 	const session = { transport, client };
 	sessions.push(session);
 	await client.connect(transport, patience);
-	await ask(session);
-}
-
-// How long the answer took, ms.
-async function ask({ client }) {
-	const began = performance.now();
 	const { tools } = await client.listTools(undefined, patience);
 	if (tools.length === 0)
 		throw new Error('no tools');
+	return performance.now() - began;
+}
+
+// How long the answer took, ms. That the server's own server cannot be reached is an answer as well.
+async function ask({ client }) {
+	const began = performance.now();
+	const params = { name: 'resolve-library-id', arguments: { libraryName: 'react', query: 'hooks' } };
+	const { content } = await client.callTool(params, undefined, patience);
+	if (content.length === 0)
+		throw new Error('no answer');
 	return performance.now() - began;
 }
 
@@ -67,6 +74,12 @@ async function askAll() {
 	for (const session of sessions)
 		times.push(await ask(session));
 	return Math.max(...times);
+}
+
+function median(values) {
+	const sorted = values.toSorted((a, b) => a - b);
+	const half = sorted.length >> 1;
+	return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
 async function asleep() {
@@ -79,8 +92,9 @@ async function asleep() {
 }
 
 // A client starts its servers one after the other; so do we, since npx is heavy to start.
+const connected = [];
 for (let i = 0; i < Number(n); i++)
-	await connect();
+	connected.push(await connect());
 if (when !== 'up')
 	await asleep();
 if (when === 'again')
@@ -93,7 +107,7 @@ const kib = processes.reduce((sum, pid) => sum + pss(pid), 0);
 const slowest = await askAll();
 const mb = kib / 1024;
 console.log(`${String(processes.length).padStart(9)} ${mb.toFixed(1).padStart(12)} ${(mb / Number(n)).toFixed(2).padStart(12)}` +
-	`   ${sessions.length} of ${n}, ${(slowest / 1000).toFixed(2)} s`);
+	` ${median(connected).toFixed(1).padStart(14)}   ${sessions.length} of ${n}, ${(slowest / 1000).toFixed(2)} s`);
 await Promise.all(sessions.map(({ client }) => client.close()));
 const left = below(process.pid);
 if (left.length) {
