@@ -243,3 +243,23 @@ kill_server() {
 	await refused 1 'the server'
 	ask 2
 }
+
+@test "what a new server asks by the id of an old one's question gets its own answer, and no other" {
+	session -r --
+	hello
+	call 1 ask '{"id":77,"method":"sampling/createMessage"}'
+	await answered 1
+	kill_server KILL
+	await told '"method":"notifications/cancelled","params":{"requestId":77'
+	call 2 ask '{"id":77,"method":"sampling/createMessage"}'
+	await answered 2
+	told '"id":"mcp-reap-asks-1","method":"sampling/createMessage"'
+	say '{"jsonrpc":"2.0","id":77,"result":{"late":true}}'
+	say '{"jsonrpc":"2.0","result":{"mine":true},"id":"mcp-reap-asks-1"}'
+	await logged '{"jsonrpc":"2.0","result":{"mine":true},"id":77}'
+	ask 3
+	run ! grep -F late <<<"$(got_by "$SERVER")"
+	# What it asks by then goes by its own id again.
+	call 4 ask '{"id":78,"method":"roots/list"}'
+	await told '"id":78,"method":"roots/list"'
+}

@@ -261,6 +261,6 @@ void pass_ours(struct session *s)
 {
 	if (has_queued(&s->out) && s->out.out.fd >= 0)
 		pump_output(s);
-	if (has_queued(&s->in) && !s->in.putting_off && s->in.out.fd >= 0)
+	if (has_queued(&s->in) && s->server != STOPPED && s->in.out.fd >= 0)
 		pump_input(s);
 }

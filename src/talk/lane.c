@@ -250,11 +250,11 @@ void drop_ours(struct lane *l)
 	l->full = false;
 }
 
-/* The rest of a line that was put off goes ON, or NOWHERE, with it.  Returns whether there is one. */
+/* The rest of a line that was put off goes ON, or NOWHERE, with it.  Returns whether there is one.
+ */
 static bool reroute(struct lane *l, enum route route)
 {
 	bool rest = l->lines && !l->lines->message.over && l->lines->route == LATER;
-
 
 	if (l->pending == LATER)
 		l->pending = route;

@@ -83,7 +83,8 @@ void end_line_of_out(struct lane *l);
 /* Goes on with what was put off. */
 void release_later(struct lane *l);
 
-/* What was put off is lost, and the rest of its last line.  Returns whether that is still to come. */
+/* What was put off is lost, and the rest of its last line.  Returns whether that is still to come.
+ */
 bool drop_later(struct lane *l);
 
 /* Whether there is no room for more of what is to be put off. */

@@ -3,6 +3,7 @@
 
 #include "../base/clock.h"
 #include "../base/options.h"
+#include "alias.h"
 #include "method.h"
 #include "opening.h"
 #include "pending.h"
@@ -253,13 +254,59 @@ static bool answer_roots(const struct message *m)
 	return reply_between(talk.to[SERVER], &m->id, head, head_size, tail, tail_size);
 }
 
+/* Says LINE, of S, to the other side with ID in place of its own.  Returns false if there is too
+ * much of it. */
+static bool say_by(struct lane *to, const struct lines *s, const struct id *id)
+{
+	const struct span *at = &s->message.id_at;
+
+	return s->line_size <= s->part_max &&
+	       reply_between(to, id, s->line, (size_t)at->start, s->line + at->end,
+			     s->line_size - (size_t)at->end);
+}
+
+/* Passes the server's request on by an alias, if it needs one. */
+static bool pass_by_alias(const struct lines *s)
+{
+	const struct message *m = &s->message;
+	const struct id *alias = is_owed(&m->id) ? alias_of(&m->id) : NULL;
+
+	if (!alias || !say_by(talk.to[CLIENT], s, alias)) {
+		take_owed(&m->id); /* the next answer is taken for this one's */
+		return false;
+	}
+	note_message(SERVER, m);
+	return true;
+}
+
+/* The client's answer, the line of S, has an ID of the server's, or is nobody's. */
+static bool resolve(const struct lines *s)
+{
+	const struct message *m = &s->message;
+	struct message original;
+	struct id id;
+
+	if (resolve_alias(&m->id, &id)) {
+		original = *m;
+		original.id = id;
+		if (say_by(talk.to[SERVER], s, &id))
+			note_message(CLIENT, &original);
+		return true;
+	}
+	if (!is_owed(&m->id))
+		return false;
+	take_owed(&m->id);
+	return true;
+}
+
 /* Where the line goes that the server is writing: one that is for us, at its end. */
 static enum route judge_server(struct lines *s, bool full)
 {
 	const struct message *m = &s->message;
 	enum kept_line which;
 
-	if (talk.phase == SERVED && !s->whole && !awaits_answers() && !awaits_lists())
+	if (talk.phase == SERVED && !s->whole && !awaits_answers() && !awaits_lists() &&
+	    !has_aliases())
 		return ON;
 	if (!m->over && !full)
 		return UNDECIDED;
@@ -275,6 +322,8 @@ static enum route judge_server(struct lines *s, bool full)
 		return NOWHERE;
 	if (is_request(m) && (talk.phase == LEAVING || answer_roots(m)))
 		return NOWHERE; /* nobody would read its answer */
+	if (is_request(m) && pass_by_alias(s))
+		return NOWHERE;
 	if (talk.phase == LEAVING && is_answer(m) && is_kept(&m->id, &which) && which >= LISTEN)
 		return NOWHERE; /* the next server listens on */
 	return ON;
@@ -309,10 +358,14 @@ static enum route judge_client(struct lines *s, bool full)
 {
 	const struct message *m = &s->message;
 
-	if (talk.phase == SERVED)
+	if (talk.phase == SERVED && (!has_aliases() || (!m->over && full)))
 		return ON;
 	if (!m->over)
 		return full ? call_server() : UNDECIDED;
+	if (is_clear(m) && is_answer(m) && resolve(s))
+		return NOWHERE;
+	if (talk.phase == SERVED)
+		return ON;
 	if (m->first == '\n')
 		return NOWHERE;
 	if (!is_clear(m))
@@ -405,8 +458,16 @@ static void refuse(const char *why, const struct id *id)
 	drop_refused(id);
 }
 
+/* An answer to an alias reaches nobody by itself. */
 static void take_back(const char *why, const struct id *id)
 {
+	struct id alias;
+
+	if (withdraw_alias(id, &alias)) {
+		notify_cancelled(talk.to[CLIENT], &alias, why);
+		return;
+	}
+	owe_answer(id);
 	notify_cancelled(talk.to[CLIENT], id, why);
 }
 
