@@ -190,7 +190,7 @@ static void find_sessions(void)
 /* Adds the command that the session of P runs: what follows our own options. */
 static void add_command(struct text *t, const struct process *p)
 {
-	static struct command_line c;
+	struct command_line c;
 
 	read_command_line(p->is.pid, &c);
 	int first = find_command(c.argc, c.argv);

@@ -79,7 +79,7 @@ static bool read_variable(pid_t pid, char *buf, char **value)
  * which would die of it. */
 static bool takes_restart(pid_t pid)
 {
-	static struct command_line c;
+	struct command_line c;
 	char *value, *environment = map_memory(ENVIRONMENT_MAX, MAP_PRIVATE);
 
 	read_command_line(pid, &c);
