@@ -58,8 +58,11 @@ void pump_input(struct session *s)
 			drop_input(s);
 		}
 		break;
-	case FLOW_MORE:
 	case FLOW_WAIT:
+		if (s->server == STOPPED && s->in.held)
+			note_input_ended(s); /* it was read, behind what is put off */
+		break;
+	case FLOW_MORE:
 		break;
 	}
 }
@@ -133,9 +136,11 @@ static void note_first_message(struct session *s)
 		pass_unseen(&s->out);
 }
 
+/* That there is something to read is no end: it was looked for before the server, whose turn came
+ * first in this round, died or was found to be full. */
 void relay_input(struct session *s, int in, int out)
 {
-	if ((s->in.full || s->in.held) && in)
+	if ((s->in.full || s->in.held) && in & ~POLLIN)
 		note_input_ended(s);
 	if (s->in.full ? out : in && !s->in.held)
 		pump_input(s);

@@ -179,6 +179,12 @@ static bool may_give_up(const struct session *s)
 	return !s->reaper && s->forced;
 }
 
+/* Whether the server is gone, its tree with it, and all that it has said has been read. */
+static bool has_no_server(const struct session *s)
+{
+	return !s->reaper && s->out.in.fd < 0 && s->err.in.fd < 0;
+}
+
 /* The sooner of two timeouts of poll(2)'s. */
 static int sooner(int a, int b)
 {
@@ -188,9 +194,11 @@ static int sooner(int a, int b)
 /* poll(2)'s timeout: none while nothing ends, but for one after a large message. */
 static int session_timeout(const struct session *s)
 {
+	if (s->server == GOING_DOWN && has_no_server(s))
+		return 0;
 	if (may_give_up(s))
 		return until(s->progress + STUCK_MAX);
-	if (s->input_ended && !s->over)
+	if (s->input_ended && !s->over && !s->called)
 		return s->unread_poll;
 	int64_t due = s->server == UP ? when_idle(s) : restoring_due(s), saving = saving_due();
 	int timeout = sooner(due > 0 ? until(due) : -1, saving > 0 ? until(saving) : -1);
@@ -249,8 +257,8 @@ static void watch_sleep(struct session *s, const struct pollfd *in, const struct
 		pump_output(s);
 	if (in->revents && s->in.in.fd >= 0 && takes_more(&s->in))
 		pump_input(s);
-	if (in->revents && s->in.held)
-		note_input_ended(s);
+	else if (in->revents)
+		note_input_ended(s); /* a hang-up is all that was looked for */
 }
 
 /* Whether input is read, or looked at for a message that starts a server. */
@@ -261,7 +269,11 @@ static bool reads_input(const struct session *s)
 
 static bool is_over(const struct session *s)
 {
-	return s->server == STOPPED ? s->over : !s->reaper && s->out.in.fd < 0 && s->err.in.fd < 0;
+	/* What goes down may be gone by the last thing a turn does: whether that is all is for the
+	 * next turn to say. */
+	if (s->server == GOING_DOWN)
+		return false;
+	return s->server == STOPPED ? s->over : has_no_server(s);
 }
 
 void relay_session(struct session *s)
@@ -314,7 +326,7 @@ void relay_session(struct session *s)
 			stop_if_idle(s);
 		if (may_give_up(s) && now() >= s->progress + STUCK_MAX)
 			break;
-		if (s->server == GOING_DOWN && !s->reaper && s->out.in.fd < 0 && s->err.in.fd < 0) {
+		if (s->server == GOING_DOWN && has_no_server(s)) {
 			fall_asleep(s);
 			if (s->server != STOPPED)
 				break;
