@@ -263,3 +263,27 @@ kill_server() {
 	call 4 ask '{"id":78,"method":"roots/list"}'
 	await told '"id":78,"method":"roots/list"'
 }
+
+@test "what was put off for a server that died before it had read it is answered once" {
+	local n more requests=''
+	session -r -i 0.2 -v -- later:until=reads:unread
+	hello
+	await asleep
+	printf -v more '%0*d' 5000 0
+	for n in {1..60}; do
+		requests+='{"jsonrpc":"2.0","id":'"$n"',"method":"tools/call","params":{"name":"echo","arguments":{"text":"turn '"$n"'","more":"'"$more"'"}}}'$'\n'
+	done
+	printf %s "$requests" >&7 3>&- &
+	await grep -q idle-start err
+	: >reads
+	kill_server KILL
+	await answered 60
+	ask 61
+	for n in {1..60}; do
+		[[ $(grep -c '"id":'"$n"',' out) == 1 ]]
+	done
+	run ! grep -q '"turn' log
+	close_stdin
+	ended
+	nothing_left
+}

@@ -50,10 +50,14 @@ void pump_input(struct session *s)
 		break;
 	case FLOW_OUT_CLOSED:
 		if (outlives_death(s)) {
-			/* It is about to die: what comes is for another. */
-			shut(&s->in.out.fd);
-			s->in.held = true;
+			/* It is dead, or deaf for good: what comes is for another. */
+			outlive(s);
 			s->in.full = false;
+		} else if (s->server == COMING_UP && !s->over) {
+			/* So is this one, in the middle of its handshake.  What is put off is for
+			 * the next try, which its exit, or its silence, is the reason for. */
+			shut(&s->in.out.fd);
+			drop_ours(&s->in);
 		} else {
 			drop_input(s);
 		}

@@ -232,6 +232,7 @@ bool abandon(struct lane *l)
 {
 	struct lines *lines = l->lines;
 
+	empty(&l->later); /* released, it was on its way, too */
 	l->start = l->cut;
 	if (l->pending == ON)
 		l->pending = NOWHERE;
