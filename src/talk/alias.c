@@ -50,10 +50,11 @@ void take_owed(const struct id *id)
 
 const struct id *alias_of(const struct id *id)
 {
-	struct id *alias = &aliases.of[aliases.n].alias;
+	struct id *alias;
 
 	if (aliases.n == IDS_MAX)
 		return NULL;
+	alias = &aliases.of[aliases.n].alias;
 	aliases.of[aliases.n++].id = *id;
 	*alias = (struct id){.kind = '"'};
 	alias->size = (unsigned char)snprintf(alias->bytes, sizeof alias->bytes,
