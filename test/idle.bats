@@ -1383,7 +1383,7 @@ client_line() {
 	await answered 1
 	await asleep
 	ask 2
-	sed -n 's/^{"jsonrpc":"2.0","id":1,"result":{"content":\[{"type":"text","text":"\(.*\)"}\]}}$/\1/p' out | tr -d '\n' | cmp - text
+	LC_ALL=C sed -n 's/^{"jsonrpc":"2.0","id":1,"result":{"content":\[{"type":"text","text":"\(.*\)"}\]}}$/\1/p' out | tr -d '\n' | cmp - text
 	(($(servers | wc -l) >= 3))
 }
 
