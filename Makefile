@@ -56,6 +56,12 @@ test/bin/unit/%: test/unit/%.c $(ROOMS) $(ROOMS:.c=.h)
 	@mkdir -p test/bin/unit
 	$(COMPILE) -o $@ $< $(ROOMS)
 
+# And the floor of trees, which stands beside them.
+TREE = $(wildcard src/base/*.c src/sight/*.c src/tree/*.c)
+test/bin/unit/look: test/unit/look.c $(TREE) $(TREE:.c=.h)
+	@mkdir -p test/bin/unit
+	$(COMPILE) -pthread -o $@ $< $(TREE)
+
 check: $(MCP_REAP) $(FIXTURES) $(UNITS) check-layers
 	MCP_REAP=$(MCP_REAP) $(BATS) $(SUITE)
 
