@@ -93,7 +93,8 @@ pid_t parent_of(pid_t pid)
 
 bool is_zombie(const struct proc *p)
 {
-	return p->state == 'Z' || p->state == 'X';
+	/* A first thread that has exited before the others is one by its state alone. */
+	return (p->state == 'Z' || p->state == 'X') && p->threads <= 1;
 }
 
 bool is_exiting(const struct proc *p)

@@ -70,6 +70,11 @@ has_used() {
 	younger none use zombie
 }
 
+@test "a process whose first thread has exited is not dead" {
+	younger helper use headless
+	holds children headless
+}
+
 @test "a server with open files and pipes holds nothing" {
 	holds nothing file
 }
