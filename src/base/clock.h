@@ -15,6 +15,16 @@ static inline int64_t now(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* On the clock of processes' starts, which goes on in suspend: a time of now()'s cannot be told
+ * in it later. */
+static inline int64_t since_boot(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 /* poll(2)'s timeout for a DEADLINE; a very far one is looked at again. */
 static inline int until(int64_t deadline)
 {

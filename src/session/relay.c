@@ -128,7 +128,7 @@ static void note_first_message(struct session *s)
 		note_program(s->reaper, inode_of(s->in.out.fd), inode_of(s->out.in.fd));
 	if (opt.drop_launcher)
 		tell(s, CONTROL_FIRST_MESSAGE);
-	s->spoke = now();
+	s->spoke = since_boot();
 	/* The client waits for the answer to initialize before it asks for anything. */
 	if (opt.idle_stop >= 0 && s->server == UP && !first_use())
 		muster(s->reaper, &s->crew);

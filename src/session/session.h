@@ -34,7 +34,7 @@ struct session {
 	bool server_spoke;
 	bool outlived;   /* it is for the shim to say whether the session ends with it */
 	int64_t started; /* when */
-	int64_t spoke;   /* when a whole message came first; 0: not yet */
+	int64_t spoke;   /* when a whole message came first, of since_boot(); 0: not yet */
 
 	int64_t input_ended; /* when; 0: not yet */
 	int unread_poll;     /* ms until we look again whether it has been read */

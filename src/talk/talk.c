@@ -43,7 +43,7 @@ static void note_use(void)
 {
 	talk.ever_used = true;
 	if (!talk.used)
-		talk.used = now();
+		talk.used = since_boot();
 }
 
 static void note_request(enum side side, const struct message *m)
@@ -412,7 +412,7 @@ void set_phase(enum phase phase)
 	talk.called = false;
 	talk.asks &= talk.asked; /* the latest server's ways count */
 	if (talk.used)
-		talk.used = now(); /* what is there by now has come by itself */
+		talk.used = since_boot(); /* what is there by now has come by itself */
 }
 
 int64_t last_activity(void)

@@ -30,7 +30,7 @@ void set_phase(enum phase phase);
 /* When a message passed last that somebody may be at work for. */
 int64_t last_activity(void);
 
-/* When this server was first asked for more than what it can do; 0: not yet. */
+/* When this server was first asked for more than what it can do, ms of since_boot(); 0: not yet. */
 int64_t first_use(void);
 
 /* Whether any server of the session was. */

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "look.h"
 
-#include "../base/clock.h"
 #include "../base/fd.h"
 #include "proc.h"
 #include "program.h"
@@ -15,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 static int64_t ms_of_ticks(uint64_t ticks)
@@ -98,21 +96,10 @@ static bool is_older(void *arg, pid_t pid)
 	return false;
 }
 
-/* ms by which a clock that goes on in suspend, the one of starts, is ahead of now(). */
-static int64_t since_boot(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 - now();
-}
-
 pid_t younger_than(pid_t reaper, int64_t since, const struct crew *crew, struct server_pipes pipes,
 		   int64_t spoke, char *name, size_t size)
 {
-	int64_t ahead = since_boot();
-	struct search s = {
-		.since = since + ahead, .spoke = spoke + ahead, .pipes = pipes, .crew = crew};
+	struct search s = {.since = since, .spoke = spoke, .pipes = pipes, .crew = crew};
 
 	each_below(reaper, is_older, &s);
 	snprintf(name, size, "%s", s.found.name);

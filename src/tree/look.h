@@ -29,10 +29,10 @@ struct crew {
 void muster(pid_t reaper, struct crew *crew);
 
 /*
- * A process below REAPER that has begun since SINCE, ms of now(), and is not of the CREW: its pid,
- * 0 for none; NAME, of SIZE bytes, gets its command.  One that has since run another program began
- * when it was forked.  A server without a handshake, where there is no crew, is asked something
- * before it SPOKE first, ms: then what has its PIPES by that time is no such process.
+ * A process below REAPER that has begun since SINCE, ms of since_boot(), and is not of the CREW:
+ * its pid, 0 for none; NAME, of SIZE bytes, gets its command.  One that has since run another
+ * program began when it was forked.  A server without a handshake, where there is no crew, is asked
+ * something before it SPOKE first, ms: then what has its PIPES by that time is no such process.
  */
 pid_t younger_than(pid_t reaper, int64_t since, const struct crew *crew, struct server_pipes pipes,
 		   int64_t spoke, char *name, size_t size);

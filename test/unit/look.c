@@ -420,7 +420,7 @@ int main(int argc, char **argv)
 			muster(getpid(), &crew);
 		} else {
 			pass_tick();
-			since = now();
+			since = since_boot();
 		}
 		check((int)write(to_server, "\n", 1), "write");
 	}
