@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,7 +164,7 @@ static uint32_t peer_of(uint32_t inode)
 static bool each_descriptor(pid_t pid, bool (*visit)(void *arg, int fd, const char *to), void *arg)
 {
 	char path[48], to[64];
-	bool more = true;
+	bool more = true, seen = true;
 
 	snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
 	DIR *dir = opendir(path);
@@ -173,13 +174,17 @@ static bool each_descriptor(pid_t pid, bool (*visit)(void *arg, int fd, const ch
 		if (!isdigit((unsigned char)*e->d_name))
 			continue;
 		ssize_t n = readlinkat(dirfd(dir), e->d_name, to, sizeof to - 1);
-		if (n < 0)
-			continue; /* closed meanwhile */
+		if (n < 0) {
+			/* Else closed meanwhile.  Root without its capabilities may list what it
+			 * may not read. */
+			seen = seen && errno == ENOENT;
+			continue;
+		}
 		to[n] = '\0';
 		more = visit(arg, atoi(e->d_name), to);
 	}
 	closedir(dir);
-	return true;
+	return seen;
 }
 
 static uint32_t socket_inode(const char *to)
@@ -213,12 +218,15 @@ static bool is_own_pair(pid_t pid, uint32_t inode)
 	return h.peer && each_descriptor(pid, is_not_peer, &h) && !h.peer;
 }
 
+/* Whether it does, or that may not be seen. */
 static bool holds_lock(pid_t pid, int fd)
 {
 	char file[32], info[1024];
 
 	snprintf(file, sizeof file, "fdinfo/%d", fd);
-	return read_proc_file(pid, file, info, sizeof info) > 0 && strstr(info, "\nlock:");
+	if (read_proc_file(pid, file, info, sizeof info) < 0)
+		return errno != ENOENT; /* closed meanwhile */
+	return strstr(info, "\nlock:");
 }
 
 static bool holds_nothing(void *arg, int fd, const char *to)

@@ -120,6 +120,14 @@ has_used() {
 	holds nothing stderr
 }
 
+@test "what may not be read is not taken for nothing" {
+	command -v setpriv >/dev/null || skip "no setpriv here"
+	local without=()
+	((EUID)) || without=(setpriv --inh-caps=-all --bounding-set=-all)
+	run -0 timeout 60 "${without[@]}" "$LOOK" holding "$LOOK" server hide
+	[[ $output == unreadable ]]
+}
+
 @test "each kind of lock is one" {
 	holds lock flock
 	holds lock posix
