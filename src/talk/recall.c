@@ -240,10 +240,10 @@ int64_t saving_due(void)
 /* It holds nothing that the client waits for the end of, and dies with us. */
 static void save(void)
 {
+	int none = -1;
+
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	close_all_but(STDERR_FILENO + 1, NULL, 0);
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		close(fd);
+	close_all_but(0, &none, 0);
 	_exit(save_answers() ? 1 : 0);
 }
 
