@@ -23,7 +23,7 @@ in_cycles() {
 	(($(grep -c '"event":"tools"' one.out) == 2))
 	run ! reported error
 	nothing_left
-	(($(grep -c 'mcp-reap.*: idle-start ' err) == 2))
+	(($(grep -c 'mcp-reap.*: idle-start ' err) >= 2))
 }
 
 @test "context7 is stopped twice, and answers each time" {
@@ -93,7 +93,7 @@ in_cycles() {
 	succeeds
 	(($(grep -c '"event":"many","ms":[0-9]*,"same":true' one.out) == 2))
 	nothing_left
-	(($(grep -c 'mcp-reap.*: idle-start ' err) == 2))
+	(($(grep -c 'mcp-reap.*: idle-start ' err) >= 2))
 }
 
 @test "2 MiB both ways after a stop" {
@@ -125,7 +125,7 @@ in_cycles() {
 	succeeds
 	has '"name":"trigger-sampling-request","isError":false,"text":".*sampled' one.out
 	nothing_left
-	(($(grep -c 'mcp-reap.*: idle-start ' err) == 2))
+	(($(grep -c 'mcp-reap.*: idle-start ' err) >= 2))
 }
 
 @test "version 2 of the SDK: two stops, and answers each time" {
