@@ -112,8 +112,9 @@ const table = [
 	[19, 'notifications', undefined],
 	[20, 'result', 'task'], [21, 'result', 'protocolVersion'], [22, 'result', 'resultType'], [23, 'result', 'capabilities'], [24, 'result', 'serverInfo'],
 	[25, 'capabilities', 'tools'], [26, 'capabilities', 'prompts'], [27, 'capabilities', 'resources'], [28, 'capabilities', 'experimental'],
-	[29, 'tools', 'listChanged'], [30, 'prompts', 'listChanged'], [31, 'resources', 'listChanged'], [32, 'experimental', 'claude/channel'],
-	[33, 'error', 'code'],
+	[29, 'capabilities', 'logging'],
+	[30, 'tools', 'listChanged'], [31, 'prompts', 'listChanged'], [32, 'resources', 'listChanged'], [33, 'experimental', 'claude/channel'],
+	[34, 'error', 'code'],
 ];
 
 // The value of a member that matters, most often as it should be.
@@ -294,7 +295,7 @@ function described(node) {
 			twice ||= is !== undefined && number in found;
 			found[number] = child;
 			seen |= 1n << BigInt(number);
-			if (child.kind !== 'n' && child.kind !== 'f' && (number !== 33 || code(child) !== undefined))
+			if (child.kind !== 'n' && child.kind !== 'f' && (number !== 34 || code(child) !== undefined))
 				set |= 1n << BigInt(number);
 			if (child.kind === '{' && table.some(([, within]) => within === is))
 				look(child, is);
@@ -307,7 +308,7 @@ function described(node) {
 	const version = [found[11], found[21]].filter(child => child?.kind === '"').sort((a, b) => b.start - a.start)[0];
 	const places = [2, 4, 5, 23, 24].map(number => (found[number] ? ` ${found[number].start}-${found[number].end}` : ' -'));
 	return ` ${identity(own)} ${name(method)} ${identity(other)} ${name(version)} ${name(found[12])} ${name(found[22])} ` +
-		`${code(found[33]) ?? 0} ${seen.toString(16)} ${set.toString(16)}` + places.join('');
+		`${code(found[34]) ?? 0} ${seen.toString(16)} ${set.toString(16)}` + places.join('');
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
