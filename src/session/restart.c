@@ -28,7 +28,6 @@ static struct {
 	size_t next;
 } words;
 
-/* What has never spoken can be brought back to nothing, and most often cannot be started. */
 /* Without a handshake a new server has nothing to answer before it is asked: one that dies without
  * a word has not come up. */
 static bool was_brought_up_in_vain(const struct session *s)
@@ -36,6 +35,7 @@ static bool was_brought_up_in_vain(const struct session *s)
 	return s->outlived && !s->spoke;
 }
 
+/* What has never spoken can be brought back to nothing, and most often cannot be started. */
 bool outlives_death(const struct session *s)
 {
 	return (opt.restart || was_brought_up_in_vain(s)) && s->server == UP && !s->over &&

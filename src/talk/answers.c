@@ -393,11 +393,6 @@ void expect_answer(const struct message *m, const char *line, size_t n)
 	answers.asked[answers.nasked++] = a;
 }
 
-bool expects_answers(void)
-{
-	return answers.nasked > 0;
-}
-
 /* Keeps A, which was asked for and has been answered with what is its member now.  Returns whether
  * that was kept already. */
 static bool keep_heard(struct answer *a)

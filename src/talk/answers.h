@@ -34,9 +34,6 @@ const char *find_answer(const struct message *m, const char *line, size_t n, siz
  * kept. */
 void expect_answer(const struct message *m, const char *line, size_t n);
 
-/* Whether there are any that have no answer yet. */
-bool expects_answers(void);
-
 enum heard {
 	NOT_EXPECTED, /* or nothing to keep, and nothing was */
 	AS_KEPT,
