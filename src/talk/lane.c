@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdalign.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -33,24 +32,27 @@ enum {
 
 /*
  * Where the bytes of a lane are from its read to its write.  A lane has one only
- * while it holds bytes, so most often all use the first, and one page of it,
- * this header included.  All zeroes is an empty one.
+ * while it holds bytes, so most often all use the first, and one page of it.
  */
 struct buffer {
-	alignas(4096) size_t touched;
+	char *bytes; /* CHUNK of them */
+	size_t touched;
 	bool in_use;
-	char bytes[CHUNK];
 };
 
-/* Bytes of a page: not worth giving back, nor a splice. */
-enum { KEPT = 4096 - offsetof(struct buffer, bytes) };
+/* Bytes: a page, which is not worth giving back, nor what fits it a splice.  Not less, or a
+ * read of a PIPE_BUF would touch two. */
+enum { KEPT = PIPE_BUF };
+
+static struct buffer buffers[BUFFERS];
 
 /* There from the start: an ending must not depend on some memory being left then. */
-static struct buffer *buffers; /* BUFFERS of them */
-
 void begin_lanes(void)
 {
-	buffers = map_memory(BUFFERS * sizeof *buffers, MAP_PRIVATE);
+	char *bytes = map_memory(BUFFERS * CHUNK, MAP_PRIVATE);
+
+	for (size_t i = 0; i < BUFFERS; i++)
+		buffers[i].bytes = bytes + i * CHUNK;
 }
 
 static void hold_buffer(struct lane *l)
@@ -88,7 +90,7 @@ void give_memory_back(void)
 		if (!worth_giving_back(&buffers[i]))
 			continue;
 		buffers[i].touched = 0;
-		give_back(&buffers[i], sizeof buffers[i]);
+		give_back(buffers[i].bytes, CHUNK);
 	}
 }
 
@@ -115,8 +117,9 @@ static ssize_t give(const struct end *e, const char *buf, size_t size)
 }
 
 /* One step from pipe to pipe, without a copy; it never waits.  Whatever it
- * cannot do (seccomp's EPERM, ENOSYS, EINVAL) a copy can. */
-static enum flow splice_step(struct lane *l)
+ * cannot do (seccomp's EPERM, ENOSYS, EINVAL) a copy can.  FIRST: of a turn, which
+ * something at one of the ends was the reason for. */
+static enum flow splice_step(struct lane *l, bool first)
 {
 	int unread = 0;
 	ssize_t n = splice(l->in.fd, NULL, l->out.fd, NULL, CHUNK, SPLICE_F_NONBLOCK);
@@ -138,7 +141,7 @@ static enum flow splice_step(struct lane *l)
 	}
 	ioctl(l->in.fd, FIONREAD, &unread);
 	l->full = unread > 0;
-	if (unread > 0)
+	if (unread > 0 || !first)
 		return FLOW_WAIT;
 	/* Of a full out splice(2) says EAGAIN before it comes to see the end of in: to wait
 	 * for that would be to spin.  A read tells. */
@@ -531,7 +534,7 @@ enum flow pump(struct lane *l)
 	enum flow flow = FLOW_MORE;
 
 	for (int i = 0; flow == FLOW_MORE && (i < TURN || has_unseen(l)); i++)
-		flow = l->splice && l->large && !l->buffer ? splice_step(l) : copy_step(l);
+		flow = l->splice && l->large && !l->buffer ? splice_step(l, i == 0) : copy_step(l);
 	return flow;
 }
 
@@ -566,5 +569,5 @@ void forget_buffers(void)
 {
 	for (size_t i = 0; i < BUFFERS; i++)
 		if (!buffers[i].in_use)
-			give_back(&buffers[i], sizeof buffers[i]);
+			give_back(buffers[i].bytes, CHUNK);
 }
