@@ -207,6 +207,20 @@ static bool is_child_of(const struct level *l, const struct proc *p)
 	return p->parent == l->pid && (l->fd < 0 || pidfd_signal(l->fd, 0) == 0 || errno != ESRCH);
 }
 
+/* Whether a walk has come by a command that may run a container: to look for one again costs too
+ * much of the time in which a tree is to be killed. */
+static bool met_container;
+
+static bool has_container_name(const struct proc *p)
+{
+	static const char *const commands[] = {"docker", "podman", "nerdctl"};
+
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+		if (strcmp(p->name, commands[i]) == 0)
+			return true;
+	return false;
+}
+
 /*
  * Signals every descendant of ROOT, our own child, children before parents so that
  * none is orphaned, and lost, under the walk.  Returns how many took it.  With the
@@ -224,19 +238,23 @@ static bool is_child_of(const struct level *l, const struct proc *p)
 static size_t signal_below(pid_t root, int sig, int64_t deadline)
 {
 	size_t depth = 0, count = 0;
+	struct proc p;
 
-	enter_level(&levels[0], root, -1, -1);
+	bool known = read_proc(root, &p);
+	met_container |= known && has_container_name(&p);
+	enter_level(&levels[0], root, -1, known ? p.threads : -1);
 	for (;;) {
 		struct level *l = &levels[depth];
-		struct proc p;
 
 		if (l->next < l->last && depth + 1 < LEVELS_MAX && now() < deadline) {
 			pid_t child = found[l->next++];
 			int fd = pidfd_open_of(child);
-			if (read_proc(child, &p) && is_child_of(l, &p) && !is_spared(child))
+			if (read_proc(child, &p) && is_child_of(l, &p) && !is_spared(child)) {
+				met_container |= has_container_name(&p);
 				enter_level(&levels[++depth], child, fd, p.threads);
-			else
+			} else {
 				shut(&fd);
+			}
 			continue;
 		}
 		nfound = l->first;
@@ -484,18 +502,15 @@ pid_t heir_with_pipes(ino_t input, ino_t output)
 /* Whether PID is docker run, or one of its kind. */
 static bool runs_container(pid_t pid)
 {
-	static const char *const commands[] = {"docker", "podman", "nerdctl"};
-	const char *name = command_of(pid);
+	struct proc p;
 	char line[1024];
 
-	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-		if (strcmp(name, commands[i]) != 0)
-			continue;
-		ssize_t n = read_proc_file(pid, "cmdline", line, sizeof line);
-		for (const char *word = line; word < line + n; word += strlen(word) + 1)
-			if (strcmp(word, "run") == 0)
-				return true;
-	}
+	if (!read_proc(pid, &p) || !has_container_name(&p))
+		return false;
+	ssize_t n = read_proc_file(pid, "cmdline", line, sizeof line);
+	for (const char *word = line; word < line + n; word += strlen(word) + 1)
+		if (strcmp(word, "run") == 0)
+			return true;
 	return false;
 }
 
@@ -506,6 +521,8 @@ bool warn_of_containers(void)
 	size_t first = nfound;
 	bool found_one = false;
 
+	if (!met_container)
+		return false;
 	push_own_children();
 	for (size_t i = first; i < nfound && now() < deadline && !found_one; i++) {
 		found_one = runs_container(found[i]);

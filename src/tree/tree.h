@@ -52,8 +52,8 @@ bool signal_only_child(pid_t pid, int sig);
  * or is above one that has; 0: none. */
 pid_t heir_with_pipes(ino_t input, ino_t output);
 
-/* Says, and returns, whether a command that runs a container is about to be killed: the container
- * is no descendant of ours. */
+/* Says, and returns, whether a command that runs a container, and was there when the tree was
+ * signalled, is about to be killed: the container is no descendant of ours. */
 bool warn_of_containers(void);
 
 /* Calls VISIT for each child of PID, or for all below it, until it returns false or the time for a
