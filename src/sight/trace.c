@@ -39,7 +39,7 @@ static struct {
 	char *record; /* RECORD bytes */
 	bool *failed; /* shared by both processes */
 	bool limited; /* a file that --trace-max is for */
-	char path[PATH_MAX];
+	char *path;   /* PATH_MAX bytes */
 } trace = {.fd = -1};
 
 bool is_tracing(void)
@@ -340,14 +340,14 @@ static void open_path(void)
 
 void open_trace(void)
 {
-	struct text t = {trace.path, sizeof trace.path - 1, 0};
-
 	trace.record = map_memory(RECORD, MAP_PRIVATE);
+	trace.path = map_memory(PATH_MAX, MAP_PRIVATE);
 	trace.failed = map_memory(sizeof *trace.failed, MAP_SHARED);
 	if (strcmp(opt.trace, "-") == 0) {
 		trace.fd = STDERR_FILENO;
 		return;
 	}
+	struct text t = {trace.path, PATH_MAX - 1, 0};
 	for (const char *from = opt.trace; *from; from++) {
 		if (from[0] == '%' && from[1] == 'p') {
 			addf(&t, "%d", (int)self.shim);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "alias.h"
 
+#include "../base/memory.h"
+
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { IDS_MAX = 16 }; /* more are rare: the oldest is forgotten, and no alias made */
 
-static struct {
+static struct aliases {
 	struct id owed[IDS_MAX];
 	size_t nowed;
 	struct {
@@ -14,64 +17,71 @@ static struct {
 	} of[IDS_MAX];
 	size_t n;
 	unsigned long count;
-} aliases;
+} *aliases; /* NULL: none so far */
+
+static void begin_aliases(void)
+{
+	if (!aliases)
+		aliases = map_memory(sizeof *aliases, MAP_PRIVATE);
+}
 
 static size_t find_owed(const struct id *id)
 {
 	size_t i = 0;
 
-	while (i < aliases.nowed && !same_id(&aliases.owed[i], id))
+	while (i < aliases->nowed && !same_id(&aliases->owed[i], id))
 		i++;
 	return i;
 }
 
 void owe_answer(const struct id *id)
 {
-	if (aliases.nowed == IDS_MAX)
-		take_owed(&aliases.owed[0]);
-	aliases.owed[aliases.nowed++] = *id;
+	begin_aliases();
+	if (aliases->nowed == IDS_MAX)
+		take_owed(&aliases->owed[0]);
+	aliases->owed[aliases->nowed++] = *id;
 }
 
 bool is_owed(const struct id *id)
 {
-	return find_owed(id) < aliases.nowed;
+	return aliases && find_owed(id) < aliases->nowed;
 }
 
 void take_owed(const struct id *id)
 {
-	size_t i = find_owed(id);
-
-	if (i == aliases.nowed)
+	if (!is_owed(id))
 		return;
-	aliases.nowed--;
-	memmove(&aliases.owed[i], &aliases.owed[i + 1],
-		(aliases.nowed - i) * sizeof aliases.owed[0]);
+	size_t i = find_owed(id);
+	aliases->nowed--;
+	memmove(&aliases->owed[i], &aliases->owed[i + 1],
+		(aliases->nowed - i) * sizeof aliases->owed[0]);
 }
 
 const struct id *alias_of(const struct id *id)
 {
 	struct id *alias;
 
-	if (aliases.n == IDS_MAX)
+	begin_aliases();
+	if (aliases->n == IDS_MAX)
 		return NULL;
-	alias = &aliases.of[aliases.n].alias;
-	aliases.of[aliases.n++].id = *id;
+	alias = &aliases->of[aliases->n].alias;
+	aliases->of[aliases->n++].id = *id;
 	*alias = (struct id){.kind = '"'};
 	alias->size = (unsigned char)snprintf(alias->bytes, sizeof alias->bytes,
-					      "mcp-reap-asks-%lu", ++aliases.count);
+					      "mcp-reap-asks-%lu", ++aliases->count);
 	return alias;
 }
 
 static void drop(size_t i)
 {
-	aliases.of[i] = aliases.of[--aliases.n];
+	aliases->of[i] = aliases->of[--aliases->n];
 }
 
 bool resolve_alias(const struct id *alias, struct id *id)
 {
-	for (size_t i = 0; i < aliases.n; i++)
-		if (same_id(&aliases.of[i].alias, alias)) {
-			*id = aliases.of[i].id;
+	for (size_t i = 0; aliases && i < aliases->n; i++)
+		if (same_id(&aliases->of[i].alias, alias)) {
+			*id = aliases->of[i].id;
 			drop(i);
 			return true;
 		}
@@ -80,9 +90,9 @@ bool resolve_alias(const struct id *alias, struct id *id)
 
 bool withdraw_alias(const struct id *id, struct id *alias)
 {
-	for (size_t i = 0; i < aliases.n; i++)
-		if (same_id(&aliases.of[i].id, id)) {
-			*alias = aliases.of[i].alias;
+	for (size_t i = 0; aliases && i < aliases->n; i++)
+		if (same_id(&aliases->of[i].id, id)) {
+			*alias = aliases->of[i].alias;
 			drop(i);
 			return true;
 		}
@@ -91,5 +101,5 @@ bool withdraw_alias(const struct id *id, struct id *alias)
 
 bool has_aliases(void)
 {
-	return aliases.nowed + aliases.n > 0;
+	return aliases && aliases->nowed + aliases->n > 0;
 }

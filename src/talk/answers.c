@@ -40,9 +40,9 @@ static struct {
 	char *key; /* the file's first line; NULL: not open */
 	size_t key_size;
 	char name[DIGEST_SIZE]; /* the file's */
-	struct answer kept[ANSWERS_MAX];
+	struct answer *kept; /* ANSWERS_MAX of them */
 	size_t nkept;
-	struct answer asked[ASKED_MAX];
+	struct answer *asked; /* ASKED_MAX */
 	size_t nasked;
 	size_t size;  /* bytes of the file */
 	bool changed; /* since it was read */
@@ -291,7 +291,9 @@ const char *open_answers(const struct message *m, const char *line, size_t n)
 
 	if (!params)
 		return "other-opening";
-	const char *why = make_key(o, params, size);
+	answers.kept = calloc(ANSWERS_MAX, sizeof *answers.kept);
+	answers.asked = calloc(ASKED_MAX, sizeof *answers.asked);
+	const char *why = answers.kept && answers.asked ? make_key(o, params, size) : "no-memory";
 	free(params);
 	return why ? why : load();
 }
@@ -330,6 +332,8 @@ void close_answers(void)
 		remove_from(answers.kept, &answers.nkept, answers.nkept - 1);
 	while (answers.nasked > 0)
 		remove_from(answers.asked, &answers.nasked, answers.nasked - 1);
+	free(answers.kept);
+	free(answers.asked);
 	free(answers.key);
 	memset(&answers, 0, sizeof answers);
 }

@@ -9,7 +9,7 @@
 
 /* Those within the same one stand together: the first is its child. */
 static const struct {
-	const char *key; /* NULL: any other */
+	char key[40]; /* "": any other; no pointer, which would have to be relocated at each start */
 	size_t size;
 	enum member within, child;
 	enum json_want want;
@@ -237,7 +237,7 @@ static enum json_want on_key(void *arg, const struct json *j)
 	struct message *m = arg;
 	enum member parent = m->within[level(m, j) - 1], i = members[parent].child;
 
-	while (members[i].within == parent && members[i].key &&
+	while (members[i].within == parent && members[i].size &&
 	       (members[i].size != j->size ||
 		memcmp(members[i].key, j->text, members[i].size) != 0))
 		i++;

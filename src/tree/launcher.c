@@ -30,22 +30,22 @@ static const char *const npm_run[] = {"npm run ", "npm run-script ", "npm start"
 
 /* The others are the server's own parent. */
 static const struct kind {
-	const char *name, *command; /* command: its first argument; NULL: any */
-	const char *keeps;          /* why it stays, if it cannot be let go at all */
+	char name[8], command[8]; /* command: its first argument; "": any */
+	char keeps[12];            /* why it stays, if it cannot be let go at all; else "" */
 	bool only_launches;
 } kinds[] = {
-	{"bunx", NULL, NULL, true},
-	{"bun", "x", NULL, true},
-	{"deno", "task", NULL, false},
+	{"bunx", "", "", true},
+	{"bun", "x", "", true},
+	{"deno", "task", "", false},
 	/* A watchdog of its, and the kernel, kill what it has started when it dies. */
 	{"pnpm", "dlx", "guards", true},
-	{"pnpx", NULL, "guards", true},
-	{"pnpm", NULL, "guards", false},
+	{"pnpx", "", "guards", true},
+	{"pnpm", "", "guards", false},
 	/* Its folder in /tmp, which the server is run from. */
 	{"yarn", "dlx", "cleans-up", false},
 	/* Perhaps an environment that was made for this run alone. */
-	{"uv", NULL, "cleans-up", false},
-	{"uvx", NULL, "cleans-up", false},
+	{"uv", "", "cleans-up", false},
+	{"uvx", "", "cleans-up", false},
 };
 
 /* Whether PID's program is one of NAMES, a list that NULL ends. */
@@ -105,7 +105,7 @@ static const struct kind *kind_of(pid_t pid)
 			continue;
 		if (next > end)
 			next = "";
-		if (!kinds[i].command || strcmp(next, kinds[i].command) == 0)
+		if (!*kinds[i].command || strcmp(next, kinds[i].command) == 0)
 			return &kinds[i];
 	}
 	return NULL;
@@ -176,7 +176,7 @@ const char *find_launcher(pid_t pid, ino_t input, ino_t output, bool all, struct
 	const struct kind *kind = kind_of(pid);
 	if (!*title && !kind)
 		return "no-launcher";
-	if (kind && kind->keeps)
+	if (kind && *kind->keeps)
 		return kind->keeps;
 
 	*l = (struct launcher){.pid = pid, .child = only_child(pid)};

@@ -156,8 +156,8 @@ int64_t memory_of(pid_t pid)
 
 const char *program_of(pid_t pid)
 {
-	static char exe[PATH_MAX];
-	char path[32];
+	static char name[NAME_MAX + 1];
+	char path[32], exe[PATH_MAX];
 
 	snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
 	ssize_t n = readlink(path, exe, sizeof exe - 1);
@@ -168,7 +168,8 @@ const char *program_of(pid_t pid)
 	if (suffix && strcmp(suffix, " (deleted)") == 0) /* by an update, say */
 		*suffix = '\0';
 	const char *base = strrchr(exe, '/');
-	return base ? base + 1 : exe;
+	snprintf(name, sizeof name, "%.*s", NAME_MAX, base ? base + 1 : exe);
+	return name;
 }
 
 ino_t pipe_of(pid_t pid, const char *file)
