@@ -106,16 +106,24 @@ server_pid() {
 	sed -n 's/^ready //p' out
 }
 
-# await CONDITION...: repeat a command until it succeeds; fail after PATIENCE seconds.
+# await CONDITION...: repeat a command until it succeeds; fail after PATIENCE seconds. It looks often at first, and then
+# less so, as many tests wait at a time.
 await() {
-	local end=$((SECONDS + PATIENCE))
+	local end=$((SECONDS + PATIENCE)) pauses=(0.01 0.01 0.02 0.02 0.03 0.03) i=0
 	until "$@"; do
 		if ((SECONDS > end)); then
 			echo "waited in vain for: $*" >&2
 			return 1
 		fi
-		sleep 0.02
+		pause "${pauses[i++]:-0.05}"
 	done
+}
+
+# pause SECONDS: sleep(1) without a process, which many tests at a time would start very many of.
+pause() {
+	local nobody=$BATS_TEST_TMPDIR/nobody
+	[[ -p $nobody ]] || mkfifo "$nobody"
+	read -rt "$1" <>"$nobody" || :
 }
 
 # has REGEX [FILE]: a line of the file (out) matches.

@@ -17,7 +17,7 @@ static struct aliases {
 	} of[IDS_MAX];
 	size_t n;
 	unsigned long count;
-} *aliases; /* NULL: none so far */
+} * aliases; /* NULL: none so far */
 
 static void begin_aliases(void)
 {

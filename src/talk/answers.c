@@ -40,7 +40,7 @@ static struct {
 	char *key; /* the file's first line; NULL: not open */
 	size_t key_size;
 	char name[DIGEST_SIZE]; /* the file's */
-	struct answer *kept; /* ANSWERS_MAX of them */
+	struct answer *kept;    /* ANSWERS_MAX of them */
 	size_t nkept;
 	struct answer *asked; /* ASKED_MAX */
 	size_t nasked;

@@ -49,7 +49,7 @@ static struct buffer buffers[BUFFERS];
 /* There from the start: an ending must not depend on some memory being left then. */
 void begin_lanes(void)
 {
-	char *bytes = map_memory(BUFFERS * CHUNK, MAP_PRIVATE);
+	char *bytes = map_memory((size_t)BUFFERS * CHUNK, MAP_PRIVATE);
 
 	for (size_t i = 0; i < BUFFERS; i++)
 		buffers[i].bytes = bytes + i * CHUNK;

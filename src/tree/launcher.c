@@ -31,7 +31,7 @@ static const char *const npm_run[] = {"npm run ", "npm run-script ", "npm start"
 /* The others are the server's own parent. */
 static const struct kind {
 	char name[8], command[8]; /* command: its first argument; "": any */
-	char keeps[12];            /* why it stays, if it cannot be let go at all; else "" */
+	char keeps[12];           /* why it stays, if it cannot be let go at all; else "" */
 	bool only_launches;
 } kinds[] = {
 	{"bunx", "", "", true},
