@@ -101,9 +101,10 @@ test/bin/sanitized/mcp-reap: $(SRC) $(HEADERS)
 # All but what looks at memory, descriptors and /proc: the sanitizers' own are in the way. What skips for that may.
 # Leaks are valgrind's: LeakSanitizer stops the process that exits by SIGSTOP, which the SIGCONT of a client's death
 # cancels, and then waits for ever.
+SANITIZED = $(filter-out test/degraded.bats test/transparency.bats,$(wildcard test/*.bats))
 check-sanitized: test/bin/sanitized/mcp-reap $(FIXTURES)
 	MCP_REAP_TEST_STRICT= ASAN_OPTIONS=detect_leaks=0 MCP_REAP=$(CURDIR)/test/bin/sanitized/mcp-reap $(BATS) \
-		$(filter-out test/degraded.bats test/transparency.bats,$(wildcard test/*.bats))
+		$(SANITIZED)
 
 check-valgrind: $(MCP_REAP) $(FIXTURES)
 	MCP_REAP=$(MCP_REAP) test/valgrind
