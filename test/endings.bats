@@ -268,11 +268,12 @@ stubborn_for() {
 	nothing_left
 }
 
-# container WORD: a session with something called docker, given that word, which survives SIGTERM.
+# container WORD [COMMAND...]: a session with something called docker, given that word and behind COMMAND, which survives
+# SIGTERM.
 container() {
 	cp "$(command -v bash)" docker
 	printf 'trap "" TERM\necho ready\nwhile :; do sleep 0.1; done\n' >"$1"
-	start -g 0 -k 0.2 -- ./docker "$1"
+	start -g 0 -k 0.2 -- "${@:2}" ./docker "$1"
 	await has '^ready'
 	close_stdin
 	ended
@@ -281,6 +282,11 @@ container() {
 
 @test "of docker run that had to be killed stderr says that its container may be running" {
 	container run
+	[[ $(<err) == 'mcp-reap: '*' (docker run): has to be killed: its container may be running; add --init' ]]
+}
+
+@test "of docker run below the server's own process it says so, too" {
+	container run sh -c '"$@"; exit' sh
 	[[ $(<err) == 'mcp-reap: '*' (docker run): has to be killed: its container may be running; add --init' ]]
 }
 
