@@ -171,10 +171,10 @@ kibibytes() {
 # and starting up, and noting what the server is, leave some on the stack.
 small() {
 	kibibytes Anonymous:
-	(($(kibibytes Anonymous:) <= 136))
+	(($(kibibytes Anonymous:) <= 132))
 }
 
-@test "a stopped session takes 136 KiB of its own at most" {
+@test "a stopped session takes 132 KiB of its own at most" {
 	need_that 'build without a sanitizer' not_sanitized
 	session "${IDLE[@]}" --
 	hello
@@ -182,7 +182,7 @@ small() {
 	small
 }
 
-@test "a stopped session of a static build takes 56 KiB at most" {
+@test "a stopped session of a static build takes 48 KiB at most" {
 	need musl-gcc
 	musl-gcc -std=gnu11 -O2 -static -o mcp-reap "$BATS_TEST_DIRNAME"/../mcp-reap.c "$BATS_TEST_DIRNAME"/../src/*/*.c
 	MCP_REAP=$PWD/mcp-reap
@@ -190,7 +190,7 @@ small() {
 	hello
 	await asleep
 	kibibytes Anonymous:
-	(($(kibibytes Anonymous:) <= 56))
+	(($(kibibytes Anonymous:) <= 48))
 }
 
 @test "a stopped session takes little memory also after large messages and some stops" {
