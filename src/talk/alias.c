@@ -9,7 +9,7 @@
 
 enum { IDS_MAX = 16 }; /* more are rare: the oldest is forgotten, and no alias made */
 
-static struct aliases {
+struct aliases {
 	struct id owed[IDS_MAX];
 	size_t nowed;
 	struct {
@@ -17,7 +17,9 @@ static struct aliases {
 	} of[IDS_MAX];
 	size_t n;
 	unsigned long count;
-} * aliases; /* NULL: none so far */
+};
+
+static struct aliases *aliases; /* NULL: none so far */
 
 static void begin_aliases(void)
 {

@@ -9,8 +9,7 @@
 
 /* Those within the same one stand together: the first is its child. */
 static const struct {
-	char key[40]; /* "": any other; no pointer, which would have to be relocated at each start
-		       */
+	char key[40]; /* "": any other; a pointer would be relocated at each start */
 	size_t size;
 	enum member within, child;
 	enum json_want want;
