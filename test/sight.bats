@@ -602,7 +602,7 @@ stats() {
 		close_stdin
 		ended
 		[[ $(<err) =~ ^"mcp-reap[$SHIM]: $FIX/server deaf term-proof child ready"$'\n' ]]
-		[[ $(<err) =~ $'\n  ended        stdin-closed, exit status 137, after '0\.[0-9]+' s'$'\n' ]]
+		[[ $(<err) =~ $'\n  ended        stdin-closed, exit status 137, after '[0-9]+\.[0-9]+' s'$'\n' ]]
 		[[ $(<err) == *$'\n  from client  1 message, 6 bytes\n  from server  1 message, '[0-9]*$' bytes\n'* ]]
 		[[ $(<err) == *$'\n  processes    2 seen, 2 at once\n'* ]]
 		[[ $(<err) =~ $'\n  memory       '[0-9.]+' MiB at once, '[0-9.]+$' MiB the largest process\n' ]]
