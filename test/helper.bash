@@ -119,10 +119,11 @@ await() {
 	done
 }
 
-# pause SECONDS: sleep(1) without a process, which many tests at a time would start very many of.
+# pause SECONDS: sleep(1) without a process, which many tests at a time would start very many of. Of two that make the FIFO
+# at the same time, in the background of one test, the later one finds it made.
 pause() {
 	local nobody=$BATS_TEST_TMPDIR/nobody
-	[[ -p $nobody ]] || mkfifo "$nobody"
+	[[ -p $nobody ]] || mkfifo "$nobody" 2>/dev/null || :
 	read -rt "$1" <>"$nobody" || :
 }
 
