@@ -15,7 +15,8 @@ setup_file() {
 complete_in() {
 	case $1 in
 	bash) bash --norc -c "$IN_BASH" - "$SHARE/bash-completion/completions/mcp-reap" "$2" ;;
-	zsh) timeout -k 1 $((PATIENCE + 10)) zsh -f -c "$IN_ZSH" - "$SHARE/zsh/site-functions $SHARE/zsh/vendor-completions" "$2" "$PATIENCE" ;;
+	zsh) timeout -k 1 $((PATIENCE + 10)) zsh -f -c "$IN_ZSH" - "$SHARE/zsh/site-functions $SHARE/zsh/vendor-completions" "$2" "$PATIENCE" \
+		"$BATS_FILE_TMPDIR/zcompdump" ;;
 	fish) fish -c "source $SHARE/fish/vendor_completions.d/mcp-reap.fish; complete -C \$argv[1]" -- "$2" ;;
 	esac >"$BATS_TEST_TMPDIR/completed" </dev/null 3>&- 7>&- 8<&- 9>&-
 	echo "$1: $2 -> $(<"$BATS_TEST_TMPDIR/completed")"
@@ -45,7 +46,7 @@ IN_ZSH='
 			zpty -r -t z part && heard+=$part || sleep 0.05
 		done
 	}
-	zpty -w z "fpath=($1 \$fpath); autoload -Uz compinit; compinit -D -u; bindkey \"^I\" complete-word
+	zpty -w z "fpath=($1 \$fpath); autoload -Uz compinit; compinit -u -d $4; bindkey \"^I\" complete-word
 		shown() { print -r -- \"[\$BUFFER]\" }; zle -N shown; bindkey \"^X\" shown; print REA\"\"DY"
 	hear READY $3 || exit
 	heard=""

@@ -1371,7 +1371,6 @@ client_line() {
 # Size and speed.
 
 @test "100 MB both ways in one message each pass with --idle-stop, and the session is stopped and started" {
-	local i
 	head -c 75000000 /dev/urandom | base64 -w 0 >text
 	session "${IDLE[@]}" --
 	hello
@@ -1381,10 +1380,16 @@ client_line() {
 		cat text
 		printf '"}}}\n'
 	} >&7
-	await answered 1
+	await told '"id":1,"result":'
 	await asleep
-	ask 2
-	LC_ALL=C sed -n 's/^{"jsonrpc":"2.0","id":1,"result":{"content":\[{"type":"text","text":"\(.*\)"}\]}}$/\1/p' out | tr -d '\n' | cmp - text
+	call 2 pid
+	await told '"id":2,"result":'
+	{
+		printf '{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"'
+		cat text
+		printf '"}]}}\n'
+	} >answer
+	grep -F '"id":1,"result":' out | cmp - answer
 	(($(servers | wc -l) >= 3))
 }
 
