@@ -519,6 +519,19 @@ rooted() {
 	awk -F 'seconds=' '/idle-start / { sub(/ .*/, "", $2); exit !($2 < 1.9) }' err
 }
 
+@test "a call waits while the server is at work on the answers to what it asked" {
+	rooted later:opens='"n":roots/list' later:studies=1000
+	ask 1
+	[[ $(heard) == 'initialize notifications/initialized ="n" tools/call' ]]
+	awk -F 'seconds=' '/idle-start / { sub(/ .*/, "", $2); exit !($2 > 0.9) }' err
+}
+
+@test "a call waits for two seconds at most while the server is at work on the answers" {
+	rooted later:opens='"n":roots/list' later:studies=4000
+	ask 1
+	awk -F 'seconds=' '/idle-start / { sub(/ .*/, "", $2); exit !($2 > 1.9 && $2 < 3.9) }' err
+}
+
 @test "a new server that pings before it answers initialize comes up" {
 	up -- later:ping-first
 	await asleep

@@ -32,6 +32,25 @@ script() {
 	await asleep
 }
 
+@test "a server that computes is not stopped where others have the processors" {
+	local i processor
+	script 'while [[ ! -e done ]]; do :; done; read -r line'
+	start -v -g 0.2 "${IDLE[@]}" -- ./server
+	hello
+	await has 'reason=busy' err
+	# Of the one that they share it gets what the others leave, which is next to nothing.
+	processor=$(taskset -cp $$ | sed 's/.*[ ,-]//')
+	for i in 1 2; do
+		taskset -c "$processor" timeout 60 bash -c 'while [[ ! -e done ]]; do :; done' 3>&- 7>&- 8<&- 9>&- &
+	done
+	chrt -i -p 0 "$(server)"
+	taskset -cp "$processor" "$(server)"
+	[[ ! -e /proc/self/autogroup ]] || echo 19 >"/proc/$(server)/autogroup" # of the session that it is in
+	waits busy
+	: >'done'
+	await asleep
+}
+
 @test "a process below the server that computes counts, too" {
 	script '(while [[ ! -e done ]]; do :; done) & read -r line'
 	start -v -g 0.2 "${IDLE[@]}" -- ./server

@@ -88,6 +88,7 @@ static bool is_at_work(struct session *s)
 	int64_t next = now() + opt.idle_stop, busy = opt.idle_stop / BUSY_SHARE;
 	int64_t cpu = cpu_below(s->reaper), used = cpu - s->cpu;
 	bool first = !s->looked;
+	const char *reason = "busy";
 	char name[64], detail[128];
 	pid_t pid;
 
@@ -101,16 +102,19 @@ static bool is_at_work(struct session *s)
 	}
 	if (used > (busy > BUSY_MIN ? busy : BUSY_MIN)) {
 		snprintf(detail, sizeof detail, " cpu=%.3f", (double)used / 1000);
-		put_off(s, next, "busy", detail);
+		put_off(s, next, reason, detail);
 		return true;
 	}
-	pid = first_use() ? younger_than(s->reaper, first_use(), &s->crew, pipes_of(s), s->spoke,
-					 name, sizeof name)
-			  : 0;
+	pid = at_work_below(s->reaper, name, sizeof name);
+	if (!pid && first_use()) {
+		reason = "children";
+		pid = younger_than(s->reaper, first_use(), &s->crew, pipes_of(s), s->spoke, name,
+				   sizeof name);
+	}
 	if (!pid)
 		return false;
 	snprintf(detail, sizeof detail, " pid=%d command=%s", (int)pid, quoted(name));
-	put_off(s, next, "children", detail);
+	put_off(s, next, reason, detail);
 	return true;
 }
 

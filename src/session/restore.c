@@ -30,7 +30,7 @@ enum {
 	TRYING_MAX = 30000,   /* after which no other try is made */
 	WAIT_MIN = 500,       /* between the first tries; twice as long each time */
 	QUESTIONS_MAX = 2000, /* for what the server asks before it is ready */
-	SETTLING = 100,       /* for what it does about the answers: read(2)s of a directory, say */
+	SETTLING = 100, /* at least, for what it does about the answers: looks at directories, say */
 };
 
 /* Tells the new server the client's line WHICH, if the one before has heard it. */
@@ -76,7 +76,7 @@ static void finish_handshake(struct session *s)
 	for (int line = INITIALIZED; line < KEPT_LINES; line++)
 		replay(s, (enum kept_line)line);
 	check_lists();
-	s->replayed = true;
+	s->replayed = now();
 	s->deadline = now() + QUESTIONS_MAX;
 	pump_input(s);
 }
@@ -86,6 +86,16 @@ static void settle_down(struct session *s)
 {
 	s->settled = true;
 	s->deadline = had_question() ? now() + SETTLING : now();
+}
+
+/* Whether it is still at work on them; a while more is no loss to a call that has waited for all of
+ * the start. */
+static bool is_settling(const struct session *s)
+{
+	char name[64];
+
+	return s->settled && had_question() && now() < s->replayed + QUESTIONS_MAX &&
+	       at_work_below(s->reaper, name, sizeof name);
 }
 
 static void try_server(struct session *s)
@@ -103,7 +113,8 @@ static void try_server(struct session *s)
 	prctl(PR_SET_NAME, NAME_SHIM);
 	s->server = COMING_UP;
 	set_phase(RETURNING);
-	s->replayed = s->settled = false;
+	s->replayed = 0;
+	s->settled = false;
 	s->deadline = now() + s->first_start + TRY_MAX;
 	if (has_handshake())
 		replay(s, INITIALIZE);
@@ -244,6 +255,8 @@ void go_on_restoring(struct session *s)
 		fail_restoring(s, why);
 	else if (s->replayed && !s->settled && has_asked())
 		settle_down(s);
+	else if (s->replayed && now() >= s->deadline && is_settling(s))
+		s->deadline = now() + SETTLING;
 	else if (s->replayed && now() >= s->deadline)
 		go_on(s);
 	else if (now() >= s->deadline)

@@ -60,7 +60,7 @@ struct session {
 	int64_t deadline;      /* of this try, or of a pause in it */
 	bool has_served;       /* one has, whom the client has talked to */
 	int64_t first_start;   /* ms that the first server took for its first message */
-	bool replayed;         /* the handshake; the new server may still have questions */
+	int64_t replayed;      /* when the handshake was; the new server may still have questions */
 	bool settled;          /* it has not */
 	char failure[WHY_MAX]; /* why the last try failed */
 	int64_t memory;        /* KiB of the tree, before it was stopped */

@@ -42,6 +42,25 @@ int64_t cpu_below(pid_t reaper)
 	return ms_of_ticks(sum);
 }
 
+static bool is_resting(void *arg, pid_t pid)
+{
+	struct proc *found = arg, p;
+
+	if (!read_proc(pid, &p) || is_zombie(&p) || !has_thread_at_work(&p))
+		return true;
+	*found = p;
+	return false;
+}
+
+pid_t at_work_below(pid_t reaper, char *name, size_t size)
+{
+	struct proc found = {.pid = 0};
+
+	each_below(reaper, is_resting, &found);
+	snprintf(name, size, "%s", found.name);
+	return found.pid;
+}
+
 static bool is_in(const struct crew *crew, const struct proc *p)
 {
 	for (size_t i = 0; i < crew->n; i++)

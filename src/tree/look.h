@@ -16,6 +16,13 @@ struct server_pipes {
 /* ms of CPU that REAPER, all below it, and those of them who have died have used; -1: unknown. */
 int64_t cpu_below(pid_t reaper);
 
+/*
+ * A process below REAPER that is at work at this moment, or would be if it were given a processor:
+ * where too many want one, the CPU that it has used says little.  Its pid, 0 for none; NAME, of
+ * SIZE bytes, gets its command.
+ */
+pid_t at_work_below(pid_t reaper, char *name, size_t size);
+
 /* Who is there at a moment. */
 enum { CREW_MAX = 32 };
 struct crew {

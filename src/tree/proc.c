@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "proc.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -102,6 +103,33 @@ bool is_exiting(const struct proc *p)
 	enum { EXITING = 4 }; /* the kernel's PF_EXITING, set before it closes anything */
 
 	return p->flags & EXITING;
+}
+
+static bool is_at_work(char state)
+{
+	return state == 'R' || state == 'D';
+}
+
+bool has_thread_at_work(const struct proc *p)
+{
+	char path[32], file[32], stat[512];
+	bool found = is_at_work(p->state);
+
+	if (found || p->threads <= 1)
+		return found;
+	snprintf(path, sizeof path, "/proc/%d/task", (int)p->pid);
+	DIR *dir = opendir(path);
+	if (!dir)
+		return false;
+	for (struct dirent *e; !found && (e = readdir(dir));) {
+		snprintf(file, sizeof file, "task/%.10s/stat", e->d_name);
+		if (read_proc_file(p->pid, file, stat, sizeof stat) < 0)
+			continue; /* . and .., or it has ended */
+		const char *after = strrchr(stat, ')');
+		found = after && after[1] == ' ' && is_at_work(after[2]);
+	}
+	closedir(dir);
+	return found;
 }
 
 const char *command_of(pid_t pid)

@@ -34,6 +34,9 @@ bool is_zombie(const struct proc *p);
 /* Whether P is about to die, or dead. */
 bool is_exiting(const struct proc *p);
 
+/* Whether a thread of P has a processor, waits for one, or for a disk. */
+bool has_thread_at_work(const struct proc *p);
+
 /* PID's command name as /proc has it, "?" without; valid until the next call. */
 const char *command_of(pid_t pid);
 

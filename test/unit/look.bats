@@ -9,7 +9,7 @@ setup() {
 	cd "$BATS_TEST_TMPDIR" || return
 }
 
-# sees EXPECTED cpu|younger|holding COMMAND...
+# sees EXPECTED cpu|working|younger|holding COMMAND...
 sees() {
 	run -0 timeout 60 "$LOOK" "${@:2}"
 	echo "${*:2}: $output, not $1"
@@ -50,6 +50,22 @@ has_used() {
 @test "a server that has done nothing has used next to nothing" {
 	run -0 timeout 60 "$LOOK" cpu "$LOOK" server file
 	((output < 150))
+}
+
+@test "a server that waits, and what waits below it, is not at work" {
+	sees none working "$LOOK" server child daemon zombie
+}
+
+@test "a process that computes at this moment is at work" {
+	sees helper working "$LOOK" server spinner
+}
+
+@test "a thread that computes makes its process one at work, though the first thread waits" {
+	sees helper working "$LOOK" server spinning-thread
+}
+
+@test "what cannot be interrupted is at work" {
+	sees helper working "$LOOK" server vfork
 }
 
 @test "a process that came later than the first use is found, by its name" {

@@ -1,12 +1,12 @@
 /*
  * A look at a tree, by hand:
  *
- *	look cpu|younger|holding COMMAND...
+ *	look cpu|working|younger|holding COMMAND...
  *	look server WORD...
  *
  * The first is the reaper above COMMAND, whose stdin and stdout are its pipes, and says what is to
- *be seen of all below it when that is ready: the ms of CPU that it has used, who is younger than
- *its first use, what it holds. The second is such a command, and does what its words say, one
+ *be seen of all below it when that is ready: the ms of CPU that it has used, who is at work, who is
+ *younger than its first use, what it holds. The second is such a command, and does what its words say, one
  *behind the other; see words[].
  */
 #define _GNU_SOURCE
@@ -35,6 +35,7 @@
 
 enum {
 	SPIN = 300,  /* ms of CPU */
+	PATIENCE = 20000, /* ms */
 	TICK = 10,   /* ms, of the times at which processes start */
 	NETLINK = 0, /* NETLINK_ROUTE; not every libc has linux/netlink.h */
 };
@@ -262,6 +263,40 @@ static void start_headless(void)
 	}
 }
 
+static void *spin_in_thread(void *arg)
+{
+	for (;;)
+		;
+	return arg;
+}
+
+static void start_spinner(void)
+{
+	if (fork_helper() == 0)
+		spin_in_thread(NULL);
+}
+
+static void start_spinning_thread(void)
+{
+	pthread_t thread;
+
+	if (fork_helper() != 0)
+		return;
+	if (pthread_create(&thread, NULL, spin_in_thread, NULL) != 0)
+		_exit(1);
+	wait_for_ever();
+}
+
+/* As for a disk: the state is the same. */
+static void start_vfork(void)
+{
+	if (fork_helper() != 0)
+		return;
+	if (vfork() == 0)
+		wait_for_ever();
+	_exit(1);
+}
+
 static void take_null(void)
 {
 	check(dup2(check(open("/dev/null", O_RDONLY), "/dev/null"), STDIN_FILENO), "dup2");
@@ -311,6 +346,9 @@ static const struct {
 	{"file", open_file}, /* without a lock */
 	{"spin", spin},
 	{"spin-child", spin_in_child}, /* which is dead when it has done */
+	{"spinner", start_spinner}, /* a child that does so for ever */
+	{"spinning-thread", start_spinning_thread},
+	{"vfork", start_vfork}, /* a child that waits for one, and a processor cannot help it */
 	{"child", start_child},
 	{"daemon", start_daemon}, /* in a session of its own, its parent dead */
 	{"zombie", leave_zombie},
@@ -409,7 +447,7 @@ int main(int argc, char **argv)
 	if (argc > 2 && strcmp(argv[1], "server") == 0)
 		return serve(argv + 2);
 	if (argc < 3)
-		errx(2, "usage: look cpu|younger|holding COMMAND... | server WORD...");
+		errx(2, "usage: look cpu|working|younger|holding COMMAND... | server WORD...");
 	check(prctl(PR_SET_CHILD_SUBREAPER, 1), "subreaper");
 	begin_walks();
 	listen_for_server(&by_tcp, &by_unix);
@@ -431,6 +469,13 @@ int main(int argc, char **argv)
 		puts("failed");
 	} else if (strcmp(argv[1], "cpu") == 0) {
 		printf("%lld\n", (long long)(cpu_below(getpid()) - before));
+	} else if (strcmp(argv[1], "working") == 0) {
+		/* What has been started may still be on its way to where it rests. */
+		int64_t end = now() + PATIENCE;
+		while (at_work_below(getpid(), name, sizeof name) && strcmp(name, "helper") != 0 &&
+		       now() < end)
+			usleep(1000);
+		puts(*name ? name : "none");
 	} else if (strcmp(argv[1], "younger") == 0) {
 		pid_t pid = younger_than(getpid(), since, &crew, pipes, 0, name, sizeof name);
 		puts(pid ? name : "none");
