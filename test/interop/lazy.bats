@@ -244,8 +244,11 @@ unused() {
 # rooted [OPTION]...: filesystem, which has its directories from the client's roots alone, has them after each stop.
 rooted() {
 	use filesystem direct
-	client one --roots="$PWD" "$@" connect list "$CALL" asleep "$CALL" asleep "$CALL" asleep "$CALL" close -- \
+	client one --roots="$PWD" "$@" connect list gate:go "$CALL" asleep "$CALL" asleep "$CALL" asleep "$CALL" close -- \
 		"$MCP_REAP" -v -i 700ms -- "${COMMAND[0]}"
+	# Bare, too, the first call may come before it knows them.
+	await has 'Updated allowed directories' err
+	: >go
 	succeeds
 	(($(grep -c 'known text' one.out) == 4))
 	run ! has 'Access denied' one.out

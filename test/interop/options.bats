@@ -331,11 +331,12 @@ works_again() {
 	(($(grep -c launcher-dropped err) == 2))
 }
 
-# stays_for REASON WORD...: the launcher that the words are is left alone, and the session ends well.
+# stays_for REASON WORD...: the launcher that the words are is left alone, and the session ends well: by a client that
+# exits, since one that closes gives a launcher two seconds to tidy up.
 stays_for() {
 	local reason=$1
 	shift
-	client one connect list gate:go "$CALL" close -- "$MCP_REAP" -v --drop-launcher=all -g 20 -- "$@"
+	client one connect list gate:go "$CALL" exit -- "$MCP_REAP" -v --drop-launcher=all -g 20 -- "$@"
 	await reported tools
 	await has "launcher-kept .*reason=$reason" err
 	sleep 1
