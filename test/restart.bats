@@ -187,6 +187,34 @@ kill_server() {
 	run ! alive "$first"
 }
 
+# cut_by N: a request whose beginning one server has got, and whose rest comes when there have been N others.
+cut_by() {
+	local n
+	session -r --
+	hello
+	printf '{"jsonrpc":"2.0","id":9,"met' >&7
+	await grep -qF '"id":9' keep
+	for ((n = 0; n < $1; n++)); do
+		kill -USR1 "$SHIM"
+		await started $((n + 2))
+		await logged_by_last notifications/initialized
+	done
+	say 'hod":"ping"}'
+	await refused 9 'before it had got this request'
+	ask 10
+}
+logged_by_last() {
+	grep -sF -e "$1" log | grep -q "^$(server) <"
+}
+
+@test "a request that a restart has cut in two is answered by an error" {
+	cut_by 1
+}
+
+@test "a request is answered also if there have been two restarts between its beginning and its end" {
+	cut_by 2
+}
+
 @test "without --restart SIGUSR1 is the server's" {
 	start -- bash -c 'trap "echo usr1; exit 3" USR1; echo ready; while sleep 0.1; do :; done'
 	await grep -q ready out

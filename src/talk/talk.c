@@ -485,7 +485,7 @@ void end_try(void)
 void end_server(const char *why, bool cut)
 {
 	if (cut)
-		talk.losing = abandon(talk.to[SERVER]);
+		talk.losing |= abandon(talk.to[SERVER]); /* by a server before, maybe */
 	end_try();
 	give_up_pending(CLIENT, refuse, why);
 	forget_needs();
