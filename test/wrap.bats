@@ -240,6 +240,26 @@ stub() {
 	jq -e --slurpfile before before.json '.history == $before[0].history and .mcpServers.a.args == ["--", "a"]' c.json
 }
 
+@test "a document pasted into a string takes no awk longer than seconds" {
+	local awk began
+	prepare < <(jq -n '{pasted: ([range(60000) | {a: 1, b: "x"}] | tojson), mcpServers: {a: {command: "a"}}}')
+	for awk in gawk mawk original-awk 'busybox awk'; do
+		command -v "${awk%% *}" || continue
+		printf '#!/bin/sh\nexec %s "$@"\n' "$awk" >bin/awk
+		chmod 755 bin/awk
+		cp before.json c.json
+		began=$SECONDS
+		PATH=$PWD/bin:$PATH timeout "$PATIENCE" "$WRAP" c.json 3>&- 7>&- 8<&- 9>&-
+		echo "$awk: $((SECONDS - began)) s"
+	done
+	jq -e --slurpfile before before.json '.pasted == $before[0].pasted and .mcpServers.a.args == ["--", "a"]' c.json
+}
+
+@test "a server by the name of url hides no other, and is one itself" {
+	wraps '{"mcp": {"servers": {"url": {"command": "npx", "args": ["x"]}, "b": {"command": "b"}}}}' \
+		'{"mcp": {"servers": {"url": {"command": "REAP", "args": ["--", "npx", "x"]}, "b": {"command": "REAP", "args": ["--", "b"]}}}}'
+}
+
 # mcp-reap's name and options
 
 @test "mcp-reap is written by its bare name where every PATH has it, save for a server with a PATH of its own" {
@@ -597,6 +617,16 @@ read_only() {
 	refuses 'nothing is changed'
 }
 
+@test "a byte order mark is named, and what cannot be edited for another reason gets advice, too" {
+	prepare <<<$'\xef\xbb\xbf{"mcpServers": {"a": {"command": "npx"}}}'
+	refuses 'byte order mark'
+	grep -F '"command": "mcp-reap",' <<<"$output"
+	rm -rf bin
+	prepare <<<'{"a": nan, "mcpServers": {"a": {"command": "npx"}}}'
+	refuses 'nothing is changed'
+	grep -F '"command": "mcp-reap",' <<<"$output"
+}
+
 @test "an empty file, a directory, a device and a missing file are refused" {
 	prepare </dev/null
 	refuses 'is empty'
@@ -620,6 +650,7 @@ read_only() {
 @test "one server that cannot go behind mcp-reap, and nothing is changed" {
 	local server
 	for server in '"x"' '{"command": 1}' '{"command": ""}' '{"command": []}' '{"command": [["x"]]}' '{"command": "x", "args": "y"}' \
+		'{"command": "x", "args": false}' '{"command": "x", "args": 0}' '{"command": "x", "args": {}}' \
 		'{"command": "x", "args": [{"y": 1}]}' '{"command": "~/x"}' '{"command": {"args": []}}' $'{"command": "x\xe9"}'; do
 		rm -rf bin
 		prepare <<<'{"mcpServers": {"good": {"command": "npx"}, "bad": '"$server"'}}'

@@ -32,8 +32,8 @@ static const char usage[] =
 	"                               [2s; 10s before COMMAND's first output]\n"
 	"  -i, --idle-stop=WHEN       end COMMAND when nothing passes for a DURATION and it\n"
 	"                               is not at work; start it again when needed;\n"
-	"                               auto[:DURATION]: only if it was never used\n"
-	"                               [10m]; never\n"
+	"                               auto[:DURATION, 10m]: only if it was never\n"
+	"                               used; never\n"
 	"      --idle-request=DURATION\n"
 	"                             for how long a request without an answer keeps\n"
 	"                               COMMAND [10 times idle-stop; 1h at least]\n"
@@ -56,7 +56,7 @@ static const char usage[] =
 	"                               stderr; %p in FILE is our process's number\n"
 	"      --trace-max=SIZE       keep FILE at about SIZE, and the one before as FILE.1\n"
 	"  -L, --list[=json]          show the sessions that run on this host\n"
-	"      --stop=PID             end that session, as its client would\n"
+	"      --stop=PID             end that session by SIGTERM\n"
 	"      --restart=PID          start that session's COMMAND again\n"
 	"      --forget               remove what --lazy has kept\n"
 	"  -h, --help                 show this help and exit\n"
@@ -64,7 +64,7 @@ static const char usage[] =
 	"\n"
 	"DURATION is a number with an optional unit: ms, s (the default), m, h or d.\n"
 	"Options in the environment's MCP_REAP_OPTIONS are read first; --no-OPTION takes\n"
-	"one back.\n"
+	"one back, but for -f and --idle-request.\n"
 	"Exit status: COMMAND's, or the signal that it died of; 125 if mcp-reap failed,\n"
 	"126 if COMMAND cannot be run, 127 if it is not found.\n"
 	"\n"
@@ -257,6 +257,15 @@ __attribute__((noreturn)) static void print_and_exit(const char *text)
 }
 
 /* Takes back the option of that LETTER. */
+/* Whether LIST is of names as programs have them, and not of paths, between commas. */
+static bool is_list_of_names(const char *list)
+{
+	size_t n = strlen(list);
+
+	return n > 0 && *list != ',' && list[n - 1] != ',' && !strstr(list, ",,") &&
+	       !strchr(list, '/');
+}
+
 static void take_back(int letter)
 {
 	switch (letter) {
@@ -296,6 +305,9 @@ static void take_back(int letter)
 		break;
 	case 't':
 		opt.trace = defaults.trace;
+		break;
+	case TRACE_MAX:
+		opt.trace_max = defaults.trace_max;
 		break;
 	case SPARE:
 		opt.nspared = 0;
@@ -383,9 +395,10 @@ static void parse_words(int argc, char **argv)
 			opt.trace_max = parse_size("trace-max", optarg);
 			break;
 		case SPARE:
-			if (!*optarg || opt.nspared == SPARED_MAX)
+			if (!is_list_of_names(optarg) || opt.nspared == SPARED_MAX)
 				refuse("--spare: '%s': %s", optarg,
-				       *optarg ? "too many" : "not a name");
+				       is_list_of_names(optarg) ? "too many"
+								: "not a name");
 			opt.spared[opt.nspared++] = optarg;
 			break;
 		case 'L':
