@@ -331,7 +331,7 @@ long_hello() {
 	await told '"id":"init","method":"roots/list"'
 	say '{"jsonrpc":"2.0","id":"init","result":{"roots":[]}}'
 	await logged '"roots":[]'
-	[[ $(got_by "$(server)" | tail -n 1) == '{"jsonrpc":"2.0","id":"init","result":{"roots":[]}}' ]]
+	grep -qxF '{"jsonrpc":"2.0","id":"init","result":{"roots":[]}}' <<<"$(got_by "$(server)")"
 	await asleep
 }
 

@@ -6,6 +6,7 @@
 #include "../base/fd.h"
 #include "../base/say.h"
 #include "../sight/event.h"
+#include "../talk/talk.h"
 #include "client.h"
 #include "reaper.h"
 #include "terminal.h"
@@ -105,13 +106,14 @@ static bool all_read(const struct lane *lane)
  * starting, as npx does, has not seen the end yet.  One that has spoken and does not
  * read may hang.  Its stdin is closed only
  * then, so that we can ask; before that it could not notice.  A server that is still to be
- * brought to where the last one was has bounds of its own for that.
+ * brought to where the last one was has bounds of its own for that, and one that goes down
+ * while the session goes on is not the one whom the input is for.
  */
 void await_reading(struct session *s)
 {
 	int64_t patience = s->server_spoke ? grace(true) : SILENT_MAX;
 
-	if (s->called)
+	if (s->called || is_server_called() || s->server == GOING_DOWN)
 		return;
 	if (all_read(&s->in) || now() >= s->input_ended + patience) {
 		end(s);

@@ -144,7 +144,7 @@ static void note_first_message(struct session *s)
  * first in this round, died or was found to be full. */
 void relay_input(struct session *s, int in, int out)
 {
-	if ((s->in.full || s->in.held) && in & ~POLLIN)
+	if ((s->in.full || s->in.held || lacks_room(&s->in)) && in & ~POLLIN)
 		note_input_ended(s);
 	if (s->in.full ? out : in && !s->in.held)
 		pump_input(s);

@@ -87,6 +87,8 @@ void restart_now(struct session *s)
 	expect_changes();
 	if (s->server == UP && outlives_death(s))
 		take_down(s, ASKED);
+	else if (s->server == GOING_DOWN && s->why == IDLE)
+		s->why = ASKED;
 	else if (s->server == STOPPED)
 		want_server();
 }

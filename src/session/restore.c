@@ -170,6 +170,8 @@ static void give_up(struct session *s)
 	set_phase(UNSERVED);
 	s->in.held = false;
 	s->called = 0;
+	if (s->in.buffer)
+		pump_input(s); /* what there was no room for */
 }
 
 /* The server is gone.  Returns whether the session goes on. */
@@ -185,6 +187,7 @@ static bool part_from_server(struct session *s)
 	case DIED:
 		return note_death(s);
 	case ASKED:
+		drop_ours(&s->in);
 		end_server("the server was restarted", true);
 		want_server();
 		break;
@@ -267,7 +270,11 @@ int64_t restoring_due(const struct session *s)
 {
 	if (s->server == COMING_UP)
 		return s->deadline;
-	return s->server == STOPPED && s->called ? s->retry : 0;
+	if (s->server != STOPPED)
+		return 0;
+	if (s->called)
+		return s->retry;
+	return is_server_called() ? now() : 0; /* by what was read last */
 }
 
 void pass_ours(struct session *s)

@@ -198,7 +198,7 @@ static int session_timeout(const struct session *s)
 		return 0;
 	if (may_give_up(s))
 		return until(s->progress + STUCK_MAX);
-	if (s->input_ended && !s->over && !s->called)
+	if (s->input_ended && !s->over && !s->called && s->server != GOING_DOWN)
 		return s->unread_poll;
 	int64_t due = s->server == UP ? when_idle(s) : restoring_due(s), saving = saving_due();
 	int timeout = sooner(due > 0 ? until(due) : -1, saving > 0 ? until(saving) : -1);
@@ -273,7 +273,9 @@ static bool is_over(const struct session *s)
 	 * next turn to say. */
 	if (s->server == GOING_DOWN)
 		return false;
-	return s->server == STOPPED ? s->over : has_no_server(s);
+	if (s->server == STOPPED) /* the client, if it waits for them, gets our last answers */
+		return s->over && (s->forced || s->relay_failed || !has_queued(&s->out));
+	return has_no_server(s);
 }
 
 void relay_session(struct session *s)

@@ -2,6 +2,7 @@
 #include "alias.h"
 
 #include "../base/memory.h"
+#include "reply.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -59,19 +60,28 @@ void take_owed(const struct id *id)
 		(aliases->nowed - i) * sizeof aliases->owed[0]);
 }
 
-const struct id *alias_of(const struct id *id)
+bool say_by(struct lane *to, const struct lines *s, const struct id *id)
 {
-	struct id *alias;
+	const struct span *at = &s->message.id_at;
 
-	begin_aliases();
-	if (aliases->n == IDS_MAX)
-		return NULL;
-	alias = &aliases->of[aliases->n].alias;
-	aliases->of[aliases->n++].id = *id;
-	*alias = (struct id){.kind = '"'};
-	alias->size = (unsigned char)snprintf(alias->bytes, sizeof alias->bytes,
-					      "mcp-reap-asks-%lu", ++aliases->count);
-	return alias;
+	return s->line_size <= s->part_max &&
+	       reply_between(to, id, s->line, (size_t)at->start, s->line + at->end,
+			     s->line_size - (size_t)at->end);
+}
+
+bool say_by_alias(struct lane *client, const struct lines *s)
+{
+	struct id alias = {.kind = '"'};
+
+	if (!is_owed(&s->message.id) || aliases->n == IDS_MAX)
+		return false;
+	alias.size = (unsigned char)snprintf(alias.bytes, sizeof alias.bytes, "mcp-reap-asks-%lu",
+					     ++aliases->count);
+	if (!say_by(client, s, &alias))
+		return false;
+	aliases->of[aliases->n].id = s->message.id;
+	aliases->of[aliases->n++].alias = alias;
+	return true;
 }
 
 static void drop(size_t i)

@@ -7,7 +7,8 @@
 #ifndef TALK_ALIAS_H
 #define TALK_ALIAS_H
 
-#include "message.h"
+#include "lane.h"
+#include "lines.h"
 
 #include <stdbool.h>
 
@@ -20,8 +21,12 @@ bool is_owed(const struct id *id);
 /* The answer has come. */
 void take_owed(const struct id *id);
 
-/* The id by which the client is to hear of the server's request ID; NULL: there is no room. */
-const struct id *alias_of(const struct id *id);
+/* Says the server's request, the line of S, to the CLIENT by an alias, if its id is owed an answer.
+ * Returns false if it is not, or there is no room: it is to go by its own. */
+bool say_by_alias(struct lane *client, const struct lines *s);
+
+/* Says the line of S with ID in place of its own.  Returns false if there is too much of it. */
+bool say_by(struct lane *to, const struct lines *s, const struct id *id);
 
 /* Whether ALIAS stands for a request, whose ID it was: it does so no more. */
 bool resolve_alias(const struct id *alias, struct id *id);

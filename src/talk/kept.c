@@ -2,6 +2,7 @@
 #include "kept.h"
 
 #include "../base/memory.h"
+#include "needs.h"
 #include "opening.h"
 
 #include <stdalign.h>
@@ -95,24 +96,36 @@ static void set_line(enum kept_line which, const char *line, size_t size)
 	kept.size[which] = whole;
 }
 
-bool keep_line(enum kept_line which, const struct message *m, const char *line, size_t size)
-{
-	if (size >= KEPT_MAX)
-		return false;
-	set_line(which, line, size);
-	kept.id[which] = m->id;
-	return true;
-}
-
-void drop_line(enum kept_line which)
+static void drop_line(enum kept_line which)
 {
 	set_line(which, NULL, 0);
 	kept.replays[which] = false;
 }
 
-void have_replayed(enum kept_line which)
+static void keep(enum kept_line which, const struct lines *s)
 {
-	kept.replays[which] = true;
+	if (s->line_size >= KEPT_MAX) {
+		need_for_good("long-line", s->message.method);
+		return;
+	}
+	set_line(which, s->line, s->line_size);
+	kept.id[which] = s->message.id;
+	if (s->route == NOWHERE)
+		kept.replays[which] = true;
+}
+
+void keep_client_line(const struct lines *s)
+{
+	const struct message *m = &s->message;
+	enum kept_line which;
+
+	if (!is_clear(m))
+		return;
+	if (is_notification(m) && strcmp(m->method, "notifications/cancelled") == 0 && is_kept(&m->request_id, &which) &&
+	    which >= LISTEN)
+		drop_line(which);
+	else if (is_to_be_kept(m, &which))
+		keep(which, s);
 }
 
 void have_all_replayed(void)

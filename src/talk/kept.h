@@ -4,6 +4,7 @@
 #ifndef TALK_KEPT_H
 #define TALK_KEPT_H
 
+#include "lines.h"
 #include "message.h"
 
 #include <stdbool.h>
@@ -23,15 +24,10 @@ enum kept_line {
 /* Whether M, a whole line of the client's, is to be kept, as WHICH. */
 bool is_to_be_kept(const struct message *m, enum kept_line *which);
 
-/* Keeps the LINE of SIZE bytes that M is, in place of an earlier one.  Returns false if it is too
- * long. */
-bool keep_line(enum kept_line which, const struct message *m, const char *line, size_t size);
-
-void drop_line(enum kept_line which);
-
-/* A line that was kept while there was no server: it has not been heard by one, but a new one is to
- * hear it with those before. */
-void have_replayed(enum kept_line which);
+/* The client's line S is over: keeps it, if a new server needs it, and forgets the listener that it
+ * takes back.  What is kept while there is no server, and is not put off, a new one is to hear with
+ * what was before. */
+void keep_client_line(const struct lines *s);
 
 /* All that is kept has been heard by the server, which is gone. */
 void have_all_replayed(void);

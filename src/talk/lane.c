@@ -408,7 +408,8 @@ static enum flow fill(struct lane *l)
 		l->start = l->cut = 0;
 	}
 	ssize_t n = take(&l->in, l->buffer->bytes + l->end, most - l->end);
-	if (n == 0 && !is_empty(&l->later)) { /* not the end before that is written */
+	/* Not the end before that is written, nor half a line in the middle of a handshake. */
+	if (n == 0 && (!is_empty(&l->later) || (l->putting_off && l->end > 0 && l->out.fd >= 0))) {
 		if (l->end == 0)
 			release_buffer(l);
 		l->held = true;

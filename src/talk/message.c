@@ -393,3 +393,9 @@ bool same_id(const struct id *a, const struct id *b)
 {
 	return a->kind == b->kind && a->size == b->size && memcmp(a->bytes, b->bytes, a->size) == 0;
 }
+
+bool is_clear(const struct message *m)
+{
+	return m->json && !m->doubt && !m->batch &&
+	       (is_request(m) || is_notification(m) || is_answer(m));
+}

@@ -136,6 +136,9 @@ static inline bool in_line(const struct message *m)
 	return !m->over && m->first;
 }
 
+/* Whether the line of M is one message, and nothing in doubt. */
+bool is_clear(const struct message *m);
+
 static inline bool has_member(const struct message *m, enum member member)
 {
 	return m->seen >> member & 1;

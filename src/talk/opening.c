@@ -53,12 +53,6 @@ bool is_acknowledgement(const struct message *m)
 	       strcmp(m->method, "notifications/subscriptions/acknowledged") == 0;
 }
 
-/* Whether M is one message, and leaves no doubt. */
-static bool is_clear(const struct message *m)
-{
-	return m->over && m->json && !m->doubt && !m->batch;
-}
-
 enum opening opening_of(const struct message *m)
 {
 	if (!is_clear(m) || !is_request(m) || has_member(m, CURSOR))

@@ -32,13 +32,6 @@ static struct {
 	bool lists, had_lists; /* this one, and the one before, said that a list has changed */
 } talk;
 
-/* Whether the line of M is one message, and nothing in doubt. */
-static bool is_clear(const struct message *m)
-{
-	return m->json && !m->doubt && !m->batch &&
-	       (is_request(m) || is_notification(m) || is_answer(m));
-}
-
 static void note_use(void)
 {
 	talk.ever_used = true;
@@ -166,36 +159,48 @@ static void note_line(enum side side)
 		note_message(side, m);
 }
 
+/* The server's request M has gone to the client by the id that the server gave it: the next answer
+ * by that id is for this one, also if an older one's is owed. */
+static void note_own_id(const struct message *m)
+{
+	if (is_request(m))
+		take_owed(&m->id);
+}
+
+/* The client's request M did not reach its server whole. */
+static void refuse_lost(const struct message *m)
+{
+	reply_error(talk.to[CLIENT], &m->id, "the server was gone before it had got this request");
+}
+
 static void hear_each(void *arg, const struct message *m)
 {
-	if (m->batch)
-		note_message(m == &talk.from[CLIENT]->message ? CLIENT : SERVER, m);
+	enum side side = m == &talk.from[CLIENT]->message ? CLIENT : SERVER;
+
 	(void)arg;
-}
-
-/* Keeps the client's line, if a new server needs it.  What is kept while there is none, and is not
- * put off, that one is to hear from us. */
-static void keep(const struct lines *s)
-{
-	const struct message *m = &s->message;
-	enum kept_line which;
-
-	if (!is_clear(m) || !is_to_be_kept(m, &which))
+	if (!m->batch)
 		return;
-	if (!keep_line(which, m, s->line, s->line_size))
-		need_for_good("long-line", m->method);
-	else if (s->route == NOWHERE)
-		have_replayed(which);
+	if (side == CLIENT && talk.losing) {
+		if (is_request(m))
+			refuse_lost(m);
+		return;
+	}
+	if (side == SERVER)
+		note_own_id(m);
+	note_message(side, m);
 }
 
-/* The client takes back what is kept, a listener. */
-static void drop_cancelled(const struct message *m)
+/* The server that had got the beginning of the notification, the line of S, is gone: one that is
+ * there gets all of it, as none of those that follow would hear of it otherwise. */
+static void pass_again(struct lines *s)
 {
-	enum kept_line which;
-
-	if (is_clear(m) && is_called(m, "notifications/cancelled") &&
-	    is_kept(&m->request_id, &which) && which >= LISTEN)
-		drop_line(which);
+	note_message(CLIENT, &s->message);
+	keep_client_line(s);
+	if (talk.phase != SERVED || s->line_size > s->part_max ||
+	    !has_room(talk.to[SERVER], s->line_size + 1))
+		return;
+	put_in(talk.to[SERVER], s->line, s->line_size);
+	put_in(talk.to[SERVER], "\n", 1);
 }
 
 /* A line of the client's is over. */
@@ -208,8 +213,9 @@ static void hear_client(struct lines *s)
 	if (talk.losing) {
 		talk.losing = false;
 		if (is_clear(m) && is_request(m))
-			reply_error(talk.to[CLIENT], &m->id,
-				    "the server was gone before it had got this request");
+			refuse_lost(m);
+		if (is_clear(m) && is_notification(m))
+			pass_again(s);
 		return;
 	}
 	if (s->route != NOWHERE) {
@@ -217,8 +223,7 @@ static void hear_client(struct lines *s)
 		if (is_clear(m) && is_request(m))
 			expect(s);
 	}
-	drop_cancelled(m);
-	keep(s);
+	keep_client_line(s);
 }
 
 /* A line of the server's is over. */
@@ -227,14 +232,19 @@ static void hear_server(struct lines *s)
 	enum kept_line which;
 	bool news;
 
-	if (s->ended)
+	if (s->ended) {
+		/* An answer that lacks no more than its newline, which it gets from us, is one. */
+		if (s->route == ON && is_clear(&s->message) && is_answer(&s->message))
+			note_server_answer(&s->message, s);
 		return;
+	}
 	if (is_clear(&s->message))
 		talk.server_spoke = true;
 	news = is_clear(&s->message) && hear_opening(talk.to[CLIENT], s);
-	if (s->route == ON && session_outlives_server())
+	if (s->route == ON && session_outlives_server()) {
+		note_own_id(&s->message);
 		note_line(SERVER);
-	else if (s->route == NOWHERE && is_clear(&s->message) && is_for_us(&s->message, &which)) {
+	} else if (s->route == NOWHERE && is_clear(&s->message) && is_for_us(&s->message, &which)) {
 		talk.had_lists |= news && which == INITIALIZE;
 		note_answer_for_us(which, &s->message,
 				   s->line_size <= s->part_max ? s->line : NULL);
@@ -254,48 +264,43 @@ static bool answer_roots(const struct message *m)
 	return reply_between(talk.to[SERVER], &m->id, head, head_size, tail, tail_size);
 }
 
-/* Says LINE, of S, to the other side with ID in place of its own.  Returns false if there is too
- * much of it. */
-static bool say_by(struct lane *to, const struct lines *s, const struct id *id)
-{
-	const struct span *at = &s->message.id_at;
-
-	return s->line_size <= s->part_max &&
-	       reply_between(to, id, s->line, (size_t)at->start, s->line + at->end,
-			     s->line_size - (size_t)at->end);
-}
-
 /* Passes the server's request on by an alias, if it needs one. */
 static bool pass_by_alias(const struct lines *s)
 {
-	const struct message *m = &s->message;
-	const struct id *alias = is_owed(&m->id) ? alias_of(&m->id) : NULL;
-
-	if (!alias || !say_by(talk.to[CLIENT], s, alias)) {
-		take_owed(&m->id); /* the next answer is taken for this one's */
+	if (!say_by_alias(talk.to[CLIENT], s)) {
+		note_own_id(&s->message);
 		return false;
 	}
-	note_message(SERVER, m);
+	note_message(SERVER, &s->message);
+	return true;
+}
+
+/* Takes the server's request ID back, if the client knows it by an alias. */
+static bool cancel_by_alias(const struct id *id)
+{
+	enum errand errand;
+	struct id alias;
+
+	if (!withdraw_alias(id, &alias))
+		return false;
+	settle(SERVER, id, &errand);
+	notify_cancelled(talk.to[CLIENT], &alias, "the server has taken it back");
 	return true;
 }
 
 /* The client's answer, the line of S, has an ID of the server's, or is nobody's. */
 static bool resolve(const struct lines *s)
 {
-	const struct message *m = &s->message;
-	struct message original;
-	struct id id;
+	struct message original = s->message;
 
-	if (resolve_alias(&m->id, &id)) {
-		original = *m;
-		original.id = id;
-		if (say_by(talk.to[SERVER], s, &id))
+	if (resolve_alias(&s->message.id, &original.id)) {
+		if (say_by(talk.to[SERVER], s, &original.id))
 			note_message(CLIENT, &original);
 		return true;
 	}
-	if (!is_owed(&m->id))
+	if (!is_owed(&original.id))
 		return false;
-	take_owed(&m->id);
+	take_owed(&original.id);
 	return true;
 }
 
@@ -314,8 +319,8 @@ static enum route judge_server(struct lines *s, bool full)
 		return has_pending(CLIENT) ? ON : NOWHERE;
 	if (!m->over && talk.phase == RETURNING) /* it has been asked by nobody else */
 		return (awaits_answers() || awaits_lists()) && has_member(m, RESULT) ? NOWHERE : ON;
-	if (!m->over)
-		return ON;
+	if (!m->over) /* of which the id may be known */
+		return is_asked_by_us(m) || is_for_us(m, &which) ? NOWHERE : ON;
 	if (!is_clear(m))
 		return ON;
 	if (is_for_us(m, &which) || is_asked_by_us(m))
@@ -323,6 +328,8 @@ static enum route judge_server(struct lines *s, bool full)
 	if (is_request(m) && (talk.phase == LEAVING || answer_roots(m)))
 		return NOWHERE; /* nobody would read its answer */
 	if (is_request(m) && pass_by_alias(s))
+		return NOWHERE;
+	if (is_called(m, "notifications/cancelled") && cancel_by_alias(&m->request_id))
 		return NOWHERE;
 	if (talk.phase == LEAVING && is_answer(m) && is_kept(&m->id, &which) && which >= LISTEN)
 		return NOWHERE; /* the next server listens on */
@@ -357,6 +364,7 @@ static bool answer(const struct lines *s)
 static enum route judge_client(struct lines *s, bool full)
 {
 	const struct message *m = &s->message;
+	enum kept_line which;
 
 	if (talk.phase == SERVED && (!has_aliases() || (!m->over && full)))
 		return ON;
@@ -375,7 +383,10 @@ static enum route judge_client(struct lines *s, bool full)
 	if (is_request(m))
 		return answer(s) ? NOWHERE : call_server();
 	if (is_called(m, "notifications/cancelled"))
-		return is_pending(CLIENT, &m->request_id) ? LATER : NOWHERE;
+		return is_pending(CLIENT, &m->request_id) ||
+				       (talk.phase == RETURNING && is_kept(&m->request_id, &which))
+			       ? LATER
+			       : NOWHERE;
 	if (is_called(m, "notifications/roots/list_changed"))
 		return LATER; /* time enough when there is a server */
 	if (is_called(m, "notifications/initialized") && talk.phase == UNSERVED)
@@ -435,7 +446,8 @@ bool is_needed(struct need *need)
 	if (has_need(need))
 		return true;
 	*need = (struct need){.reason = "message", .until = FOR_EVER};
-	if (in_line(&talk.from[CLIENT]->message) ||
+	/* Of a line that the server has got the blanks of, the rest would be lost, too. */
+	if ((!talk.from[CLIENT]->message.over && talk.from[CLIENT]->message.length > 0) ||
 	    (in_line(&talk.from[SERVER]->message) && begins_as_message(talk.from[SERVER])))
 		return true;
 	need->reason = "question";
@@ -522,6 +534,7 @@ void refuse_calls(const char *why)
 	if (drop_later(talk.to[SERVER]))
 		talk.losing = true;
 	give_up_pending(CLIENT, refuse, why);
+	forget_needs();
 	have_all_replayed();
 	talk.called = false;
 }
