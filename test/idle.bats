@@ -1368,6 +1368,27 @@ client_line() {
 	stays
 }
 
+@test "a request that comes with the end of input while an idle server goes down is answered" {
+	session -i 300ms -g 1 -k 1 -- deaf term-proof
+	hello
+	await grep -q ' EOF' log
+	call 1 pid
+	close_stdin
+	ended
+	answered 1
+	nothing_left
+}
+
+@test "a line of which a server has got the blanks keeps it" {
+	LONG=1
+	session -i 300ms --
+	hello
+	printf '  ' >&7
+	stays
+	ask 1
+	await asleep
+}
+
 # Size and speed.
 
 @test "100 MB both ways in one message each pass with --idle-stop, and the session is stopped and started" {

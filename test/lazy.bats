@@ -353,3 +353,92 @@ listen() {
 	[[ $STATUS == 0 ]]
 	nothing_left
 }
+
+@test "answers of our own reach a client that has closed stdin and reads slowly" {
+	local i
+	kept
+	{
+		echo "$INITIALIZE"
+		for i in {1..4000}; do echo '{"jsonrpc":"2.0","id":'"$i"',"method":"ping"}'; done
+	} >asked
+	mcp_reap -z -g 0.2 -k 0.2 -- "$FIX/mcp" log=log keep=keep <asked 2>err | {
+		sleep 1
+		wc -l >lines
+	}
+	(($(<lines) == 4001))
+	no_server
+}
+
+# ticks: the CPU time of the shim so far, in ticks of 10 ms.
+ticks() {
+	awk '{ print $14 + $15 }' "/proc/$SHIM/stat"
+}
+
+@test "the end of input behind more than is put off costs no CPU while the server comes up" {
+	local before
+	kept delay=2500
+	head -c 1140000 /dev/zero | tr '\0' x >text
+	session -z -- delay=2500
+	say "$INITIALIZE"
+	await answered '"init"'
+	say "$INITIALIZED"
+	{
+		printf '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"pid","arguments":{"text":"'
+		cat text
+		printf '"}}}\n'
+	} >&7 &
+	exec 7>&-
+	await started 1
+	sleep 0.3
+	before=$(ticks)
+	sleep 1
+	(($(ticks) - before < 20))
+	ended
+	answered 1
+}
+
+# breakable: a command that runs the fixture as long as there is no file broken.
+breakable() {
+	if [[ ! -e server ]]; then # else it would be another
+		printf '%s\n' '#!/bin/sh' '[ ! -e broken ] || { sleep 1; exit 3; }' "exec '$FIX/mcp' log=log keep=keep" >server
+		chmod +x server
+	fi
+	start -z -g 0.2 -k 0.2 "$@" -- ./server
+}
+
+@test "what comes behind a line that there was no room for is answered when no server can be had" {
+	breakable
+	opening
+	close_stdin
+	ended
+	: >broken
+	breakable
+	hello
+	{
+		printf '{"jsonrpc":"2.0","id":10,"method":"tools/call","params":{"text":"'
+		head -c 1048000 /dev/zero | tr '\0' x
+		sleep 0.3
+		head -c 2000 /dev/zero | tr '\0' x
+		printf '"}}\n{"jsonrpc":"2.0","id":11,"method":"ping"}\n{"jsonrpc":"2.0","id":12,"method":"tools/call","params":{}}\n'
+		printf '{"jsonrpc":"2.0","id":13,"method":"ping"}\n'
+	} >&7
+	await refused 10 server
+	await refused 12 'none comes up'
+	answered 11
+	await answered 13
+}
+
+@test "a subscription that was refused does not keep the next server" {
+	breakable
+	opening
+	close_stdin
+	ended
+	: >broken
+	breakable -i 300ms
+	hello
+	request 1 resources/subscribe '{"uri":"file:///a"}'
+	await refused 1 'none comes up'
+	rm broken
+	ask 2
+	await asleep
+}

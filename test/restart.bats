@@ -215,6 +215,105 @@ logged_by_last() {
 	cut_by 2
 }
 
+@test "each request of a batch that a restart has cut in two is answered by an error" {
+	local n
+	session -r --
+	hello
+	printf '[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"never"}},{"jsonr' >&7
+	await grep -qF '"never"' keep
+	kill -USR1 "$SHIM"
+	await started 2
+	await logged_by_last notifications/initialized
+	say 'pc":"2.0","id":2,"method":"ping"},{"jsonrpc":"2.0","id":3,"method":"ping"}]'
+	for n in 1 2 3; do
+		await grep -q '"id":'"$n"',"error":' out
+	done
+	ask 10
+}
+
+@test "a notification that a restart has cut in two is for the new server, and for those that follow" {
+	session -r --
+	say "$INITIALIZE"
+	await answered '"init"'
+	printf '%s' "${INITIALIZED:0:30}" >&7
+	await grep -qF "${INITIALIZED:0:30}" keep
+	kill -USR1 "$SHIM"
+	await started 2
+	say "${INITIALIZED:30}"
+	await logged_by_last notifications/initialized
+	kill_server KILL
+	ask 1
+	[[ $(got_by "$SERVER" | sed -n 2p) == "$INITIALIZED" ]]
+}
+
+@test "what a server did not read of its handshake does not reach the next" {
+	local pad
+	pad=$(printf '%030000d' 0)
+	session -v -r -- later:until=go:unread
+	hello
+	request '"level"' logging/setLevel '{"level":"debug","pad":"'"$pad"'"}'
+	for n in 1 2 3; do
+		request '"l'"$n"'"' subscriptions/listen '{"notifications":{"toolsListChanged":true},"pad":"'"$pad"'"}'
+	done
+	await grep -q '"l3"' keep
+	kill -USR1 "$SHIM"
+	await has idle-start err
+	: >go
+	kill -USR1 "$SHIM"
+	await started 3
+	ask 1
+	[[ $(got_by "$SERVER" | head -n 1) == "$INITIALIZE" ]]
+}
+
+@test "an answer that lacks its newline when the server dies is the only one" {
+	# shellcheck disable=SC2016 # the server's own words
+	printf '%s\n' '#!/bin/bash' 'echo "$$ start" >>log' 'read -r line' \
+		'echo '"'"'{"jsonrpc":"2.0","id":"init","result":{"protocolVersion":"2025-11-25","capabilities":{}}}'"'" \
+		'while read -r line; do echo "$$ < $line" >>log; [[ $line != *pid* ]] || break; done' \
+		'printf '"'"'{"jsonrpc":"2.0","id":1,"result":{}}'"'"'; exit 3' >server
+	chmod +x server
+	start -v -r -- ./server
+	hello
+	call 1 pid
+	await has server-died err
+	await answered 1
+	close_stdin
+	ended
+	(($(grep -c '"id":1,' out) == 1))
+}
+
+@test "the server takes back what the client knows by an alias" {
+	session -r --
+	hello
+	call 1 ask '{"id":77,"method":"sampling/createMessage"}'
+	await answered 1
+	kill_server KILL
+	await told '"requestId":77'
+	call 2 ask '{"id":77,"method":"sampling/createMessage"}'
+	await told '"id":"mcp-reap-asks-1"'
+	call 3 cancel '{"id":77}'
+	await told '"requestId":"mcp-reap-asks-1"'
+}
+
+@test "half a line in front of the end of input does not reach a server in its handshake" {
+	session -r -- later:delay=700
+	hello
+	kill -USR1 "$SHIM"
+	await started 2
+	printf '{"half' >&7
+	close_stdin
+	ended
+	[[ $(got_by "$(server)" | head -n 2) == "$INITIALIZE"$'\n'"$INITIALIZED" ]]
+}
+
+@test "SIGUSR1 while an idle server goes down has another started now" {
+	session -r -i 300ms -g 1 -k 1 -- deaf term-proof
+	hello
+	await grep -q ' EOF' log
+	kill -USR1 "$SHIM"
+	await started 2
+}
+
 @test "without --restart SIGUSR1 is the server's" {
 	start -- bash -c 'trap "echo usr1; exit 3" USR1; echo ready; while sleep 0.1; do :; done'
 	await grep -q ready out
