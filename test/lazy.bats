@@ -377,7 +377,7 @@ ticks() {
 @test "the end of input behind more than is put off costs no CPU while the server comes up" {
 	local before
 	kept delay=2500
-	head -c 1140000 /dev/zero | tr '\0' x >text
+	head -c 1100000 /dev/zero | tr '\0' x >text
 	session -z -- delay=2500
 	say "$INITIALIZE"
 	await answered '"init"'
@@ -406,6 +406,11 @@ breakable() {
 	start -z -g 0.2 -k 0.2 "$@" -- ./server
 }
 
+# taken_in: the client's pipe is empty.
+taken_in() {
+	! read -rt 0 <>in
+}
+
 @test "what comes behind a line that there was no room for is answered when no server can be had" {
 	breakable
 	opening
@@ -415,13 +420,16 @@ breakable() {
 	breakable
 	hello
 	{
-		printf '{"jsonrpc":"2.0","id":10,"method":"tools/call","params":{"text":"'
-		head -c 1048000 /dev/zero | tr '\0' x
-		sleep 0.3
 		head -c 2000 /dev/zero | tr '\0' x
 		printf '"}}\n{"jsonrpc":"2.0","id":11,"method":"ping"}\n{"jsonrpc":"2.0","id":12,"method":"tools/call","params":{}}\n'
 		printf '{"jsonrpc":"2.0","id":13,"method":"ping"}\n'
+	} >rest
+	{
+		printf '{"jsonrpc":"2.0","id":10,"method":"tools/call","params":{"text":"'
+		head -c 1048000 /dev/zero | tr '\0' x
 	} >&7
+	await taken_in
+	cat rest >&7
 	await refused 10 server
 	await refused 12 'none comes up'
 	answered 11

@@ -397,8 +397,7 @@ static void parse_words(int argc, char **argv)
 		case SPARE:
 			if (!is_list_of_names(optarg) || opt.nspared == SPARED_MAX)
 				refuse("--spare: '%s': %s", optarg,
-				       is_list_of_names(optarg) ? "too many"
-								: "not a name");
+				       is_list_of_names(optarg) ? "too many" : "not a name");
 			opt.spared[opt.nspared++] = optarg;
 			break;
 		case 'L':

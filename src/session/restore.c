@@ -30,7 +30,8 @@ enum {
 	TRYING_MAX = 30000,   /* after which no other try is made */
 	WAIT_MIN = 500,       /* between the first tries; twice as long each time */
 	QUESTIONS_MAX = 2000, /* for what the server asks before it is ready */
-	SETTLING = 100, /* at least, for what it does about the answers: looks at directories, say */
+	SETTLING =
+		100, /* at least, for what it does about the answers: looks at directories, say */
 };
 
 /* Tells the new server the client's line WHICH, if the one before has heard it. */

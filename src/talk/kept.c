@@ -121,8 +121,8 @@ void keep_client_line(const struct lines *s)
 
 	if (!is_clear(m))
 		return;
-	if (is_notification(m) && strcmp(m->method, "notifications/cancelled") == 0 && is_kept(&m->request_id, &which) &&
-	    which >= LISTEN)
+	if (is_notification(m) && strcmp(m->method, "notifications/cancelled") == 0 &&
+	    is_kept(&m->request_id, &which) && which >= LISTEN)
 		drop_line(which);
 	else if (is_to_be_kept(m, &which))
 		keep(which, s);
