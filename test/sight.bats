@@ -973,6 +973,13 @@ readme() {
 	sort lines.? | cmp - got
 }
 
+@test "--no-trace-max takes --trace-max back" {
+	for ((i = 0; i < 50; i++)); do echo '{"jsonrpc":"2.0","method":"x"}'; done >lines
+	MCP_REAP_OPTIONS='-t trace --trace-max=1000' mcp_reap --no-trace-max -- cat <lines >out
+	[[ ! -e trace.1 ]]
+	(($(grep -c '"from":"client"' trace) == 50))
+}
+
 @test "--trace-max: a file that has gone on is no larger" {
 	seq 3000 >lines
 	mcp_reap -t trace --trace-max=20k -- cat <lines >out 2>err && return 1

@@ -126,6 +126,14 @@ kept() {
 	nothing_left
 }
 
+@test "what can be no program's name is refused, as it would protect nobody" {
+	local names
+	for names in '' , a, ,a a,,b /usr/bin/tmux a,./b; do
+		run -125 mcp_reap --spare="$names" true
+		grep -F 'not a name' <<<"$output"
+	done
+}
+
 @test "a part of a name spares nobody" {
 	keeping --spare=keep,eeper,keeperx -- ready
 	close_stdin
