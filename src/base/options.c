@@ -256,7 +256,6 @@ __attribute__((noreturn)) static void print_and_exit(const char *text)
 	exit(0);
 }
 
-/* Takes back the option of that LETTER. */
 /* Whether LIST is of names as programs have them, and not of paths, between commas. */
 static bool is_list_of_names(const char *list)
 {
@@ -266,6 +265,7 @@ static bool is_list_of_names(const char *list)
 	       !strchr(list, '/');
 }
 
+/* Takes back the option of that LETTER. */
 static void take_back(int letter)
 {
 	switch (letter) {

@@ -30,8 +30,7 @@ enum {
 	TRYING_MAX = 30000,   /* after which no other try is made */
 	WAIT_MIN = 500,       /* between the first tries; twice as long each time */
 	QUESTIONS_MAX = 2000, /* for what the server asks before it is ready */
-	SETTLING =
-		100, /* at least, for what it does about the answers: looks at directories, say */
+	SETTLING = 100,       /* at least, for its work on the answers */
 };
 
 /* Tells the new server the client's line WHICH, if the one before has heard it. */
@@ -275,7 +274,7 @@ int64_t restoring_due(const struct session *s)
 		return 0;
 	if (s->called)
 		return s->retry;
-	return is_server_called() ? now() : 0; /* by what was read last */
+	return is_server_called() && !s->over ? now() : 0; /* by what was read last */
 }
 
 void pass_ours(struct session *s)
