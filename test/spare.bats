@@ -128,7 +128,7 @@ kept() {
 
 @test "what can be no program's name is refused, as it would protect nobody" {
 	local names
-	for names in '' , a, ,a a,,b /usr/bin/tmux a,./b; do
+	for names in '' ',' 'a,' ',a' 'a,,b' /usr/bin/tmux a,./b; do
 		run -125 mcp_reap --spare="$names" true
 		grep -F 'not a name' <<<"$output"
 	done
