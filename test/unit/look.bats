@@ -9,7 +9,7 @@ setup() {
 	cd "$BATS_TEST_TMPDIR" || return
 }
 
-# sees EXPECTED cpu|working|younger|holding COMMAND...
+# sees EXPECTED cpu|working|resting|younger|holding COMMAND...
 sees() {
 	run -0 timeout 60 "$LOOK" "${@:2}"
 	echo "${*:2}: $output, not $1"
@@ -53,7 +53,7 @@ has_used() {
 }
 
 @test "a server that waits, and what waits below it, is not at work" {
-	sees none working "$LOOK" server child daemon zombie
+	sees none resting "$LOOK" server child daemon zombie
 }
 
 @test "a process that computes at this moment is at work" {

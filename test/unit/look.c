@@ -1,13 +1,13 @@
 /*
  * A look at a tree, by hand:
  *
- *	look cpu|working|younger|holding COMMAND...
+ *	look cpu|working|resting|younger|holding COMMAND...
  *	look server WORD...
  *
  * The first is the reaper above COMMAND, whose stdin and stdout are its pipes, and says what is to
- *be seen of all below it when that is ready: the ms of CPU that it has used, who is at work, who is
- *younger than its first use, what it holds. The second is such a command, and does what its words say, one
- *behind the other; see words[].
+ * be seen of all below it when that is ready: the ms of CPU that it has used, who is at work, or
+ * that nobody is any more, who is younger than its first use, what it holds. The second is such a
+ * command, and does what its words say, one behind the other; see words[].
  */
 #define _GNU_SOURCE
 #include "../../src/tree/look.h"
@@ -34,10 +34,10 @@
 #include <unistd.h>
 
 enum {
-	SPIN = 300,  /* ms of CPU */
+	SPIN = 300,       /* ms of CPU */
 	PATIENCE = 20000, /* ms */
-	TICK = 10,   /* ms, of the times at which processes start */
-	NETLINK = 0, /* NETLINK_ROUTE; not every libc has linux/netlink.h */
+	TICK = 10,        /* ms, of the times at which processes start */
+	NETLINK = 0,      /* NETLINK_ROUTE; not every libc has linux/netlink.h */
 };
 
 static int check(int result, const char *what)
@@ -346,7 +346,7 @@ static const struct {
 	{"file", open_file}, /* without a lock */
 	{"spin", spin},
 	{"spin-child", spin_in_child}, /* which is dead when it has done */
-	{"spinner", start_spinner}, /* a child that does so for ever */
+	{"spinner", start_spinner},    /* a child that does so for ever */
 	{"spinning-thread", start_spinning_thread},
 	{"vfork", start_vfork}, /* a child that waits for one, and a processor cannot help it */
 	{"child", start_child},
@@ -447,7 +447,8 @@ int main(int argc, char **argv)
 	if (argc > 2 && strcmp(argv[1], "server") == 0)
 		return serve(argv + 2);
 	if (argc < 3)
-		errx(2, "usage: look cpu|working|younger|holding COMMAND... | server WORD...");
+		errx(2,
+		     "usage: look cpu|working|resting|younger|holding COMMAND... | server WORD...");
 	check(prctl(PR_SET_CHILD_SUBREAPER, 1), "subreaper");
 	begin_walks();
 	listen_for_server(&by_tcp, &by_unix);
@@ -469,12 +470,13 @@ int main(int argc, char **argv)
 		puts("failed");
 	} else if (strcmp(argv[1], "cpu") == 0) {
 		printf("%lld\n", (long long)(cpu_below(getpid()) - before));
-	} else if (strcmp(argv[1], "working") == 0) {
-		/* What has been started may still be on its way to where it rests. */
+	} else if (strcmp(argv[1], "working") == 0 || strcmp(argv[1], "resting") == 0) {
+		/* What has been started may still be on its way to where it rests, or works. */
+		const char *awaited = *argv[1] == 'w' ? "helper" : "";
 		int64_t end = now() + PATIENCE;
-		while (at_work_below(getpid(), name, sizeof name) && strcmp(name, "helper") != 0 &&
-		       now() < end)
-			usleep(1000);
+		do
+			at_work_below(getpid(), name, sizeof name);
+		while (strcmp(name, awaited) != 0 && now() < end && usleep(1000) == 0);
 		puts(*name ? name : "none");
 	} else if (strcmp(argv[1], "younger") == 0) {
 		pid_t pid = younger_than(getpid(), since, &crew, pipes, 0, name, sizeof name);
