@@ -764,7 +764,7 @@ readme() {
 	tail() { cat trace.jsonl; } # without following
 	export -f tail
 	[[ $(readme follow | head -n 3) == $'07:00:00.900\tmcp-reap\tstart\t\n07:00:01.000\tclient\ttools/call\t1\n07:00:01.100\tclient\ttools/list\t1' ]]
-	[[ $(readme follow | wc -l) == 9 && $(readme follow) == *$'server\tnot JSON\t\n'*$'client\tanswer\t1\n'* ]]
+	[[ $(readme follow | wc -l) == 9 && $(readme follow) == *$'server\tnoise\t\n'*$'client\tanswer\t1\n'* ]]
 }
 
 @test "--stats says 125 where bytes were lost, and that it was stdin" {
