@@ -88,7 +88,7 @@ void restart_now(struct session *s)
 	if (s->server == UP && outlives_death(s))
 		take_down(s, ASKED);
 	else if (s->server == GOING_DOWN && s->why == IDLE)
-		s->why = ASKED;
+		s->why = ASKED; /* what goes down anyway is followed by another at once */
 	else if (s->server == STOPPED)
 		want_server();
 }

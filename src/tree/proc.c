@@ -119,7 +119,7 @@ bool has_thread_at_work(const struct proc *p)
 		return found;
 	snprintf(path, sizeof path, "/proc/%d/task", (int)p->pid);
 	DIR *dir = opendir(path);
-	if (!dir)
+	if (!dir) /* it has ended, or cannot be looked at: the CPU that it has used has to do */
 		return false;
 	for (struct dirent *e; !found && (e = readdir(dir));) {
 		snprintf(file, sizeof file, "task/%.10s/stat", e->d_name);
